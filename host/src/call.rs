@@ -30,6 +30,9 @@ pub enum Origin {
 pub struct CorrelationId([u8; 16]);
 
 impl CorrelationId {
+    /// No id: all zeros, which is no valid trace id either. For refusals that cannot have one.
+    pub const NONE: Self = Self([0; 16]);
+
     /// A new one.
     ///
     /// # Errors
@@ -85,6 +88,12 @@ impl IdempotencyKey {
             return Err(BadKey);
         }
         Ok(Self(bare.to_owned()))
+    }
+
+    /// The key of a call without one whose tool derives it: nobody can guess a fingerprint, so it meets no agent's own.
+    #[must_use]
+    pub fn derived(fingerprint: &[u8; 32]) -> Self {
+        Self(fingerprint.iter().fold("derived-".to_owned(), |key, byte| format!("{key}{byte:02x}")))
     }
 
     /// The key's characters.

@@ -1,17 +1,35 @@
-//! The pipeline.
+//! The pipeline: one call, step by step, and nothing else.
+//!
+//! The order in which the layers are asked is written down here and nowhere else: admission, identity, admission,
+//! catalog, idempotency, policy, commit, upstream, commit. Each step either hands on evidence or ends the call with a
+//! [`Refusal`]; the permit is made of all the evidence together. What cannot be decided is refused.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::call::{CorrelationId, Request, ToolAnswer};
-use crate::catalog::Tool;
-use crate::identity::Principal;
+use crate::admission::{Admission, Route};
+use crate::call::{CorrelationId, Origin, Request, ToolAnswer};
+use crate::catalog::{self, Catalog, Tool};
+use crate::clock::Clock;
+use crate::idempotency::{Idempotency, Seen};
+use crate::identity::{self, Principal};
+use crate::ledger::{self, Ceiling};
+use crate::permit::{self, Agreed, NotPermitted};
+use crate::policy::Policies;
 use crate::refusal::{Code, Refusal};
+use crate::store::Store;
+use crate::task;
 
-/// The gate.
-pub struct Gate {}
+mod end;
+mod facts;
+mod refuse;
+mod trail;
+
+use facts::StoreFacts;
+use refuse::Denials;
+use trail::Trail;
 
 /// A credential as it came: the text after `Bearer `.
 pub type Credential = Option<Zeroizing<String>>;
@@ -19,9 +37,9 @@ pub type Credential = Option<Zeroizing<String>>;
 /// A call that was executed, now or before.
 #[derive(Debug)]
 pub struct Answered {
-    /// The id of this call; of the first one in a replay's audit entry.
+    /// The id of this call.
     pub correlation_id: CorrelationId,
-    /// The policy set that decided.
+    /// The generation of the policy set that was in force.
     pub generation: u64,
     /// What the tool said.
     pub answer: ToolAnswer,
@@ -36,6 +54,8 @@ pub struct Refused {
     pub correlation_id: CorrelationId,
     /// Why.
     pub refusal: Refusal,
+    /// The refusal is the kept answer of an earlier call.
+    pub replayed: bool,
 }
 
 /// Whether the gate can do its work (`/readyz`).
@@ -49,47 +69,176 @@ pub struct Readiness {
     pub reasons: Vec<String>,
 }
 
+/// What the gate is made of.
+pub struct Gate {
+    /// The time.
+    pub clock: Clock,
+    /// The one writer.
+    pub store: Store,
+    /// How often.
+    pub admission: Admission,
+    /// Which tool.
+    pub catalog: Catalog,
+    /// Done already?
+    pub idempotency: Idempotency,
+    /// May it?
+    pub policies: Policies,
+    /// What the host itself limits.
+    pub ceilings: Vec<Ceiling>,
+    /// Refusals of strangers, folded.
+    pub denials: Denials,
+}
+
 impl Gate {
-    /// One call, to its end: it goes on when the caller leaves.
+    /// Who asks: the address's bucket, then the credential. Every request at every door begins here.
     ///
     /// # Errors
-    /// A refusal, whatever layer it comes from.
-    pub async fn call(self: &Arc<Self>, _credential: Credential, _request: Request) -> Result<Answered, Box<Refused>> {
-        Err(self.refuse(Code::NoPolicy))
+    /// `rate_limited`, `unauthenticated`, `store_unavailable`.
+    pub async fn authenticate(
+        &self,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Box<Refused>> {
+        let found =
+            self.admission.address(address).map_err(Refusal::from).and_then(|()| {
+                match identity::authenticate(&self.store, credential.as_deref().map_or("", String::as_str)) {
+                    Ok(Some(principal)) => Ok(Arc::new(principal)),
+                    Ok(None) => Err(refuse::unauthenticated(credential.is_some())),
+                    Err(error) => Err(refuse::store(&error)),
+                }
+            });
+        match found {
+            Ok(principal) => Ok(principal),
+            Err(refusal) => Err(self.turn_away(address, refusal).await),
+        }
     }
 
     /// The tools that this principal sees, by name.
     ///
     /// # Errors
-    /// A refusal: `unauthenticated`, `rate_limited`, `no_policy`.
-    pub async fn tools(
-        self: &Arc<Self>,
-        _credential: Credential,
-        _address: Option<IpAddr>,
-    ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
-        Err(self.refuse(Code::NoPolicy))
+    /// `rate_limited`, `no_policy`.
+    pub async fn tools(&self, principal: &Arc<Principal>, route: Route) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+        let listed = async {
+            self.admission.principal(principal, None, route, None)?;
+            let set = self.policies.set()?;
+            let tools = self.catalog.tools();
+            let seen = self.policies.visible(&set, principal, &tools).await;
+            Ok(tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool)).collect())
+        };
+        match listed.await {
+            Ok(tools) => Ok(tools),
+            Err(refusal) => Err(self.refuse_listing(principal, route, refusal).await),
+        }
     }
 
-    /// Who asks, for requests that are no calls. Takes the address's token and the principal's.
+    /// One call, to its end: it goes on when the caller leaves.
     ///
     /// # Errors
-    /// A refusal: `unauthenticated`, `rate_limited`.
-    pub async fn identify(
-        self: &Arc<Self>,
-        _credential: Credential,
-        _address: Option<IpAddr>,
-    ) -> Result<Arc<Principal>, Box<Refused>> {
-        Err(self.refuse(Code::NoPolicy))
+    /// A refusal, whatever layer it comes from.
+    pub async fn call(self: &Arc<Self>, principal: Arc<Principal>, request: Request) -> Result<Answered, Box<Refused>> {
+        let correlation_id = refuse::correlation_id()?;
+        let gate = Arc::clone(self);
+        let walked = task::spawn("call", async move {
+            let mut trail = Trail::new(correlation_id, gate.clock.now(), &principal, &request);
+            let walked = gate.walk(&mut trail, principal, request).await;
+            gate.conclude(trail, walked).await
+        });
+        walked.await.unwrap_or_else(|panic| {
+            tracing::error!(%correlation_id, %panic, "a call ended in a panic");
+            let refusal = refuse::unknown_outcome(None, "the gate failed while it handled the call");
+            Err(Box::new(Refused { correlation_id, refusal, replayed: false }))
+        })
     }
 
-    /// Whether the gate can do its work.
+    async fn walk(&self, trail: &mut Trail, principal: Arc<Principal>, request: Request) -> Result<Ended, Refusal> {
+        // How often: a token from each of the principal's buckets.
+        let route = match request.origin {
+            Origin::Rest => Route::Rest,
+            Origin::Mcp | Origin::Stdio => Route::Mcp,
+        };
+        let admitted = self.admission.principal(&principal, Some(&request.tool), route, request.address)?;
+
+        // A gate without policies answers nothing else.
+        let set = self.policies.set()?;
+        trail.generation = set.generation();
+
+        // Which tool. One that is hidden from the principal does not exist.
+        let resolved = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;
+        let shown = self.policies.visible(&set, &principal, &[Arc::clone(&resolved.tool)]).await;
+        if shown != [true] {
+            return Err(catalog::unknown_tool(&request.tool));
+        }
+        let call = resolved.call(trail.id, trail.time, principal, request)?;
+        let call = Arc::new(self.idempotency.name(call)?);
+        trail.know(&call);
+
+        // Has it been done.
+        let fresh =
+            match self.idempotency.look(&self.store, &call, trail.time).map_err(|error| refuse::store(&error))? {
+                Seen::Fresh(fresh) => fresh,
+                seen => return end::seen(seen),
+            };
+
+        // May it: every policy that applies, each in a fresh sandbox. A policy that wants a person asked refuses here.
+        let facts = StoreFacts::new(self.store.clone(), Arc::clone(&call.principal), trail.time);
+        let judged = self.policies.judge(&set, &call, Arc::new(facts)).await;
+        trail.decisions = judged.decisions;
+        let allowed = judged.outcome?;
+
+        // The first commit: key, money and STARTED in one durable group. Only this makes a permit.
+        let due = ledger::due(&allowed.obligations().charges, &call.principal, &self.ceilings)
+            .map_err(|error| refuse::due(&error))?;
+        trail.charge(&due, allowed.obligations());
+        let agreed = Agreed { call: Arc::clone(&call), admitted, fresh, allowed, due };
+        let (permit, begun) =
+            match permit::obtain(agreed, trail.started(), trail.time, &self.idempotency, &self.store).await {
+                Ok(permitted) => permitted,
+                Err(NotPermitted::Seen(seen)) => return end::seen(seen),
+                Err(NotPermitted::Reserve(error)) => return Err(refuse::reserve(&error)),
+            };
+
+        // The real tool. The permit is spent.
+        let outcome = resolved.upstream.call(permit).await;
+
+        // The second commit: money, answer and COMPLETED, FAILED or UNKNOWN in one durable group.
+        self.end(trail, &call, begun, outcome).await
+    }
+
+    /// Whether the gate can do its work: the store writes, there are policies, and every server was tried.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        Readiness { ready: false, degraded: false, reasons: vec![] }
+        let mut reasons = Vec::new();
+        if let Err(error) = self.store.health() {
+            reasons.push(format!("the store does not work: {error}"));
+        }
+        if let Some(why) = self.policies.why() {
+            reasons.push(why);
+        }
+        let servers = self.catalog.problems();
+        if servers.is_none() {
+            reasons.push("servers are still being started".into());
+        }
+        let ready = reasons.is_empty();
+        let problems = servers.unwrap_or_default();
+        let degraded = !problems.is_empty();
+        reasons.extend(problems);
+        Readiness { ready, degraded, reasons }
     }
+}
 
-    fn refuse(&self, code: Code) -> Box<Refused> {
-        let correlation_id = CorrelationId::random().unwrap_or_else(|_| std::process::abort());
-        Box::new(Refused { correlation_id, refusal: Refusal::new(code, "not yet") })
-    }
+/// How a call ended that was not refused, and how an earlier one did that this one repeats.
+#[derive(Debug)]
+enum Ended {
+    /// The tool answered.
+    Answered(ToolAnswer),
+    /// The tool answered before: the first call's id.
+    Replayed(String, ToolAnswer),
+    /// It got a permit and came to nothing, which is written down already.
+    Refused(Refusal),
+    /// The same, before: the first call's id.
+    RefusedBefore(String, Refusal),
+}
+
+fn refusal(code: Code, message: impl Into<String>) -> Refusal {
+    Refusal::new(code, message)
 }

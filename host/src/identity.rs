@@ -1,6 +1,19 @@
 //! Who is calling: a credential becomes a principal.
+//!
+//! An API key is 256 random bits; only its SHA-256 is kept. Every request looks its key up again, so a revoked key
+//! stops working at once, in open connections too.
 
 use serde::{Deserialize, Serialize};
+
+pub mod api_key;
+mod register;
+#[cfg(test)]
+mod tests;
+
+pub use register::{
+    AgentRecord, NewAgent, PersonRecord, RegisterError, Status, add_agent, add_person, agents, authenticate,
+    find_agent, set_status,
+};
 
 /// What a principal is. Never a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +59,8 @@ pub struct Principal {
     pub trust: u8,
     /// What its credential claims: name and value.
     pub claims: Vec<(String, String)>,
+    /// It is held to stricter limits.
+    pub quarantined: bool,
     checked: (),
 }
 
@@ -62,6 +77,7 @@ impl Principal {
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             trust: 100,
             claims: Vec::new(),
+            quarantined: false,
             checked: (),
         }
     }

@@ -2,10 +2,24 @@
 //!
 //! Every charge is checked and reserved inside one store transaction, so a limit holds under any number of parallel
 //! calls. What is held counts like what is spent: an outcome that is not known frees nothing.
+//!
+//! 1. [`due`] turns what policies said into checked, merged charges with the host's ceilings on top.
+//! 2. [`reserve`] checks every limit and holds the money.
+//! 3. [`settle`] or [`release`] ends the reservation, together with the call.
 
 use std::time::Duration;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+pub mod amount;
+mod book;
+mod due;
+#[cfg(test)]
+mod tests;
+
+pub use book::{Exceeded, Line, Reservation, ReserveError, release, reserve, settle, spent, statement};
+pub use due::{Due, DueError, account_name, due};
 
 /// Whose spending a charge is added to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -13,28 +27,28 @@ use serde::{Deserialize, Serialize};
 pub enum Account {
     /// The calling agent's.
     Agent,
-    /// The agent's owner's.
+    /// The agent's owner's: all the agents of one owner share it. An agent without an owner has its own.
     Owner,
-    /// A payee's.
+    /// That of whoever receives.
     Payee(String),
     /// One with a name of its own.
     Named(String),
 }
 
-/// The most that may be spent.
+/// The most that may be spent, as a policy says it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limit {
-    /// Exactly this passes. As the policy wrote it.
+    /// Exactly this passes. A decimal number.
     pub max: String,
-    /// A currency, or `count`.
+    /// A currency, or `count`: how many charges there were.
     pub unit: String,
-    /// None: this one call.
+    /// How far back spending counts; none is this one call.
     pub window: Option<Duration>,
     /// A person is asked where the limit would be passed, instead of a refusal.
     pub ask: bool,
 }
 
-/// Money that a call moves, as a policy says it: unchecked text until [`reserve`] takes it.
+/// Money that a call moves, as a policy says it: unchecked text until [`due`] takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     /// Charges of one call with the same account, currency and id are one.
@@ -47,4 +61,17 @@ pub struct Charge {
     pub currency: String,
     /// What must not be passed.
     pub limits: Vec<Limit>,
+}
+
+/// A limit that the host holds, whatever policies say (`[[ceiling]]`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ceiling {
+    /// `agent`, `owner`, `payee` (each one's own), or the name of one account.
+    pub account: String,
+    /// Exactly this passes.
+    pub max: Decimal,
+    /// An ISO 4217 code, or `count`.
+    pub currency: String,
+    /// How far back spending counts; none is one call.
+    pub window: Option<Duration>,
 }

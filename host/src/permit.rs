@@ -1,13 +1,122 @@
 //! The permit: made in one place, after every layer agreed and the claim is durable; spent in one place.
+//!
+//! [`obtain`] is the only function that makes a [`Permit`]. It takes [`Agreed`], which holds one piece of evidence from
+//! each layer, and no layer's evidence can be made outside of that layer. [`crate::upstream::Upstream::call`] is the only
+//! function that takes a permit, by value: a call that skips a layer, or is sent twice, does not compile.
 
 use std::sync::Arc;
 
+use crate::admission::Admitted;
+use crate::audit::{self, Entry};
 use crate::call::Call;
+use crate::clock::Timestamp;
+use crate::idempotency::{Fresh, Idempotency, Open, RunningCall, Seen};
+use crate::ledger::{self, Due, ReserveError};
+use crate::policy::Allowed;
+use crate::store::keys::{Key, Prefix};
+use crate::store::{Store, StoreError};
 
-/// The right to call an upstream once. Not `Clone`, not to be made outside of this module.
+/// The right to call an upstream once. Not `Clone`, and not to be made outside of this module:
+///
+/// ```compile_fail,E0451
+/// fn forge(call: std::sync::Arc<portcullis::call::Call>) -> portcullis::permit::Permit {
+///     portcullis::permit::Permit { call }
+/// }
+/// ```
+///
+/// ```compile_fail,E0382
+/// async fn twice(upstream: portcullis::upstream::Upstream, permit: portcullis::permit::Permit) {
+///     upstream.call(permit).await;
+///     upstream.call(permit).await;
+/// }
+/// ```
+///
+/// Once is fine:
+///
+/// ```
+/// async fn once(upstream: portcullis::upstream::Upstream, permit: portcullis::permit::Permit) {
+///     upstream.call(permit).await;
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Permit {
     call: Arc<Call>,
+}
+
+/// What every layer said. The call itself is the evidence of identity and catalog: only they make its parts.
+#[derive(Debug)]
+pub struct Agreed {
+    /// Who, what, when.
+    pub call: Arc<Call>,
+    /// Admission: not too often.
+    pub admitted: Admitted,
+    /// Idempotency: not done yet.
+    pub fresh: Fresh,
+    /// Policy: a policy said yes, and none no.
+    pub allowed: Allowed,
+    /// The charges that the policies' obligations come to.
+    pub due: Vec<Due>,
+}
+
+/// A call that has begun: what is needed to end it.
+#[derive(Debug)]
+pub struct Begun {
+    /// What the store keeps of it until then.
+    pub open: Open,
+    /// It runs until this is dropped.
+    pub running: RunningCall,
+}
+
+/// Why there is no permit.
+#[derive(Debug)]
+pub enum NotPermitted {
+    /// Another call was quicker.
+    Seen(Seen),
+    /// A limit would be passed, or the store said no.
+    Reserve(ReserveError),
+}
+
+/// The first commit: claims the key, reserves the money and writes STARTED, in one durable group; and only then is there
+/// a permit.
+///
+/// # Errors
+/// When another call with the same key was quicker, a limit would be passed, or the store cannot commit: then nothing is
+/// claimed, reserved or written.
+pub async fn obtain(
+    agreed: Agreed,
+    started: Entry,
+    now: Timestamp,
+    idempotency: &Idempotency,
+    store: &Store,
+) -> Result<(Permit, Begun), NotPermitted> {
+    let Agreed { call, admitted: _, fresh: _, allowed: _, due } = agreed;
+    let running = idempotency.run(call.id);
+    let (layer, claimed) = (idempotency.clone(), Arc::clone(&call));
+    let committed: Result<Result<Open, Seen>, ReserveError> = store
+        .commit(move |tx| {
+            let reserve = |tx: &mut crate::store::Tx<'_>| ledger::reserve(tx, now, claimed.id, &due);
+            let open = match layer.claim(tx, &claimed, now, reserve)? {
+                Ok(open) => open,
+                Err(seen) => return Ok(Err(seen)),
+            };
+            let agent = &claimed.principal.id;
+            let passed: Vec<u8> = Key::new(Prefix::Call).text(agent).number(now.0).text(&claimed.id.to_string()).into();
+            tx.put(passed, claimed.tool.name.as_bytes());
+            audit::append(tx, &started)?;
+            Ok(Ok(open))
+        })
+        .await;
+    match committed {
+        Ok(Ok(open)) => Ok((Permit { call }, Begun { open, running })),
+        Ok(Err(seen)) => Err(NotPermitted::Seen(seen)),
+        Err(error) => Err(NotPermitted::Reserve(error)),
+    }
+}
+
+impl From<StoreError> for NotPermitted {
+    fn from(error: StoreError) -> Self {
+        NotPermitted::Reserve(ReserveError::Store(error))
+    }
 }
 
 impl Permit {

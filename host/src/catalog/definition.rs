@@ -1,0 +1,58 @@
+//! From what a server offers to a tool of the catalog.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::Tool;
+use super::schema::{BadSchema, Schema};
+use crate::config::{ServerConfig, ToolConfig};
+use crate::json::Value;
+use crate::limits;
+use crate::upstream::Offered;
+
+/// Why a server's tool is not taken into the catalog.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum BadTool {
+    /// Its name cannot be used.
+    #[error("its name has other characters than letters, digits, `_`, `-`, `.` and `/`, or is too long")]
+    Name,
+    /// Its definition is not an object.
+    #[error("its definition is not an object")]
+    Definition,
+    /// Its arguments cannot be checked.
+    #[error("its input schema cannot be used: {0}")]
+    Schema(#[from] BadSchema),
+}
+
+/// A tool under the name agents use. The digest covers the definition as the server gave it, in canonical form.
+pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]) -> Result<Arc<Tool>, BadTool> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    let name = if server.prefix { format!("{}__{}", server.name, offered.name) } else { offered.name.clone() };
+    if offered.name.is_empty() || !name.chars().all(fine) || name.len() > limits::TOOL_NAME_CHARS_MAX {
+        return Err(BadTool::Name);
+    }
+    let digest = Sha256::digest(offered.definition.canonical().as_bytes());
+    let digest = digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    let mut definition = offered.definition;
+    let Value::Object(members) = &mut definition else { return Err(BadTool::Definition) };
+    for (key, value) in members.iter_mut() {
+        if key == "name" {
+            *value = Value::String(name.clone());
+        }
+    }
+    let rule = rules.iter().find(|rule| rule.name == name);
+    Ok(Arc::new(Tool {
+        server: server.name.clone(),
+        upstream_name: offered.name,
+        annotations: offered.annotations,
+        digest,
+        definition,
+        schema: Schema::compile(&offered.input_schema)?,
+        secret_arguments: rule.map(|rule| rule.secret_arguments.clone()).unwrap_or_default(),
+        idempotency: rule.map(|rule| rule.idempotency).unwrap_or_default(),
+        idempotent: rule.is_some_and(|rule| rule.idempotent),
+        release_on_error: rule.is_some_and(|rule| rule.release_on_error),
+        name,
+    }))
+}

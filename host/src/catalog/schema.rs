@@ -1,0 +1,87 @@
+//! Argument schemas (JSON Schema, 2020-12 unless the schema names another draft). No reference leaves the schema, and
+//! patterns run in linear time: a schema comes from a server and is as untrusted as anything else.
+
+use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
+
+use crate::json::Value;
+
+/// Bytes of a schema, canonically written. Larger ones are not compiled.
+const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+
+/// A compiled schema.
+pub struct Schema(Validator);
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Schema")
+    }
+}
+
+/// Where arguments do not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// A JSON pointer (RFC 6901) into the arguments.
+    pub pointer: String,
+    /// What is wrong there. It does not quote values: they may be secret.
+    pub message: String,
+}
+
+/// A schema that cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BadSchema {
+    /// Too large.
+    #[error("it has more than {SCHEMA_BYTES_MAX} bytes")]
+    TooLarge,
+    /// Not a schema, or one that refers to something outside of itself.
+    #[error("it is not a usable JSON Schema: {0}")]
+    Unusable(String),
+}
+
+/// Refuses every reference out of the schema.
+struct Nowhere;
+
+impl Retrieve for Nowhere {
+    fn retrieve(&self, uri: &Uri<String>) -> Result<serde_json::Value, Box<dyn std::error::Error + Send + Sync>> {
+        Err(format!("it refers to `{uri}`, and references out of a schema are not followed").into())
+    }
+}
+
+impl Schema {
+    /// Compiles a schema.
+    ///
+    /// # Errors
+    /// When it is too large or unusable.
+    pub fn compile(schema: &Value) -> Result<Self, BadSchema> {
+        if schema.to_text().len() > SCHEMA_BYTES_MAX {
+            return Err(BadSchema::TooLarge);
+        }
+        let schema =
+            schema.to_lossy().map_err(|number| BadSchema::Unusable(format!("the number {number} is out of range")))?;
+        jsonschema::options()
+            .with_retriever(Nowhere)
+            .with_pattern_options(PatternOptions::regex())
+            .build(&schema)
+            .map(Self)
+            .map_err(|error| BadSchema::Unusable(error.to_string()))
+    }
+
+    /// Whether arguments fit. What was checked is what is forwarded, but for numbers that are no doubles: those are
+    /// compared by the nearest double, and one that none is near (`1e400`) does not fit.
+    ///
+    /// # Errors
+    /// The first place where they do not.
+    pub fn check(&self, arguments: &Value) -> Result<(), Misfit> {
+        let lossy = arguments.to_lossy().map_err(|number| Misfit {
+            pointer: String::new(),
+            message: format!("the number {} is out of range", number.chars().take(40).collect::<String>()),
+        })?;
+        match self.0.iter_errors(&lossy).next() {
+            None => Ok(()),
+            Some(error) => {
+                let pointer = error.instance_path().to_string();
+                let place = if pointer.is_empty() { "the arguments" } else { pointer.as_str() };
+                Err(Misfit { message: format!("{place}: {}", error.masked()), pointer })
+            }
+        }
+    }
+}

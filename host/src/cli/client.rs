@@ -1,0 +1,50 @@
+//! How commands reach the store: through the socket of the gate that runs on it, or else by opening it.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::admin::{Admin, AdminError, Command};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::door::socket::{self, SocketError};
+use crate::serve::{self, StartError};
+
+/// Why a command did not reach the store.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error("the gate that runs here did not answer on its socket: {0}")]
+    Socket(#[from] SocketError),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Runs a command on the gate of this configuration, running or not.
+pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, ClientError> {
+    let path = serve::socket_path(&config.data);
+    if let Some(answer) = ask(&path, &command).await? {
+        return answer;
+    }
+    let (store, _key) = serve::open_store(&config.data)?;
+    let done = Admin::new(store.clone(), Clock::system(), None).run(command).await;
+    store.close().await;
+    Ok(done?)
+}
+
+/// None when no gate listens there.
+async fn ask(path: &Path, command: &Command) -> Result<Option<Result<Value, ClientError>>, ClientError> {
+    let body = serde_json::to_value(command).map_err(|error| ClientError::Refused(error.to_string()))?;
+    match socket::request(path, "POST", "/v1/command", Some(body)).await {
+        Ok((200, answer)) => Ok(Some(Ok(answer))),
+        Ok((_, answer)) => {
+            let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gate refused the command");
+            Ok(Some(Err(ClientError::Refused(message.to_owned()))))
+        }
+        Err(SocketError::NoGate) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,92 @@
+//! `portcullis init DIR`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::show::Tone;
+use super::{Failure, out};
+use crate::audit::{self, Entry, Status};
+use crate::call::CorrelationId;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::identity::{self, Kind};
+use crate::serve;
+
+const CONFIGURATION: &str = include_str!("init/portcullis.toml");
+const POLICIES: &str = include_str!("init/policies.toml");
+/// Where the program's own path goes in the configuration.
+const PROGRAM: &str = "@PROGRAM@";
+
+#[derive(Debug, Args)]
+pub(super) struct Words {
+    /// Where; it is made when it is missing
+    directory: PathBuf,
+    /// The name of the gate's first owner
+    #[arg(long, default_value = "owner")]
+    owner: String,
+    /// Answer with JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(words: Words) -> Result<(), Failure> {
+    let file = write(&words.directory)?;
+    let config = Config::load(&file)?;
+    let key = owner(&config, &words.owner).await?;
+    let out = out();
+    if words.json {
+        let made = serde_json::json!({ "config": file.display().to_string(), "owner": words.owner, "key": key.as_str() });
+        return Ok(out.json(&made)?);
+    }
+    out.line(&format!("{}  {}", out.tone(Tone::Good, "made"), file.display()))?;
+    out.line(&format!("      {}", config.policies.join("policies.toml").display()))?;
+    out.line(&format!("owner {}", words.owner))?;
+    out.line(&format!("key   {}", key.as_str()))?;
+    out.line(&out.tone(Tone::Quiet, "The key is shown once. What to do next:"))?;
+    let at = file.display();
+    out.line(&format!("  portcullis agent add my-agent --role trader --config {at}"))?;
+    Ok(out.line(&format!("  portcullis serve --config {at}"))?)
+}
+
+/// Writes both files; nothing that exists is touched.
+pub(super) fn write(directory: &Path) -> Result<PathBuf, Failure> {
+    let said = |what: &Path, error: std::io::Error| Failure::Said(format!("cannot write `{}`: {error}", what.display()));
+    let file = directory.join(config::FILE);
+    let policies = directory.join("policies");
+    let policy_file = policies.join("policies.toml");
+    for path in [&file, &policy_file] {
+        if path.exists() {
+            return Err(Failure::Said(format!(
+                "`{}` exists already and was not touched; choose another directory, or edit it",
+                path.display()
+            )));
+        }
+    }
+    let program = std::env::current_exe().map_err(|error| Failure::Said(format!("cannot tell where this program is: {error}")))?;
+    let program = serde_json::Value::from(program.display().to_string()).to_string();
+    fs::create_dir_all(&policies).map_err(|error| said(&policies, error))?;
+    fs::write(&policy_file, POLICIES).map_err(|error| said(&policy_file, error))?;
+    fs::write(&file, CONFIGURATION.replace(&format!("\"{PROGRAM}\""), &program)).map_err(|error| said(&file, error))?;
+    Ok(file)
+}
+
+/// Registers the first owner; the key that comes back is nowhere else.
+async fn owner(config: &Config, name: &str) -> Result<zeroize::Zeroizing<String>, Failure> {
+    let (store, _key) = serve::open_store(&config.data)?;
+    let now = Clock::system().now();
+    let id = CorrelationId::random().map_err(|error| Failure::Said(error.to_string()))?;
+    let name = name.to_owned();
+    let added = store
+        .commit(move |tx| {
+            let (person, key) = identity::add_person(tx, now, &name, Kind::Owner)?;
+            let entry = Entry::new(now, id, "person.add", Status::Completed)
+                .metadata("person", serde_json::json!({ "id": person.id, "name": person.name, "kind": person.kind }));
+            audit::append(tx, &entry)?;
+            Ok::<_, identity::RegisterError>(key)
+        })
+        .await;
+    store.close().await;
+    added.map_err(|error| Failure::Said(error.to_string()))
+}

@@ -1,0 +1,44 @@
+//! `portcullis spend …`
+
+use std::path::Path;
+
+use clap::Subcommand;
+
+use super::{Failure, client, load, out, show};
+use crate::admin::Command;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Words {
+    /// Show what is spent and held
+    Show {
+        /// Only this account, such as `agent:ag_…`
+        #[arg(long)]
+        account: Option<String>,
+        /// How far back
+        #[arg(long, default_value = "24h")]
+        window: String,
+        /// Answer with JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
+    let Words::Show { account, window, json } = words;
+    let answer = client::run(&load(config)?, Command::SpendShow { account, window }).await?;
+    let out = out();
+    if json {
+        return Ok(out.json(&answer)?);
+    }
+    let columns = ["account", "currency", "window", "spent", "held"];
+    let rows: Vec<Vec<String>> = answer
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| columns.iter().map(|column| show::cell(row.get(*column))).collect())
+        .collect();
+    if rows.is_empty() {
+        return Ok(out.line("Nothing was spent.")?);
+    }
+    Ok(out.table(&columns, &rows)?)
+}

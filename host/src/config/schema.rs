@@ -1,0 +1,102 @@
+//! The shape of the file, before its values are checked.
+
+use serde::Deserialize;
+
+use super::IdempotencyRule;
+
+pub(super) const TOP: &[&str] = &["gate", "server", "limit", "tool", "ceiling"];
+pub(super) const GATE: &[&str] = &["listen", "admin", "data", "policies", "allowed_hosts", "allowed_origins"];
+pub(super) const SERVER: &[&str] = &["name", "command", "url", "prefix", "share", "env", "timeout"];
+pub(super) const LIMIT: &[&str] = &["name", "tools", "route", "rate", "per", "quarantined"];
+pub(super) const TOOL: &[&str] = &["name", "idempotency", "idempotent", "on_error", "secret_arguments"];
+pub(super) const CEILING: &[&str] = &["account", "max", "currency", "window", "per"];
+
+#[derive(Deserialize)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) gate: Gate,
+    #[serde(default)]
+    pub(super) server: Vec<Server>,
+    #[serde(default)]
+    pub(super) limit: Vec<Limit>,
+    #[serde(default)]
+    pub(super) tool: Vec<Tool>,
+    #[serde(default)]
+    pub(super) ceiling: Vec<CeilingEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct Gate {
+    pub(super) listen: String,
+    pub(super) admin: Option<String>,
+    pub(super) data: String,
+    pub(super) policies: String,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) allowed_origins: Vec<String>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8787".into(),
+            admin: None,
+            data: "data".into(),
+            policies: "policies".into(),
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Server {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) command: Vec<String>,
+    pub(super) url: Option<String>,
+    pub(super) prefix: Option<bool>,
+    pub(super) share: Option<String>,
+    #[serde(default)]
+    pub(super) env: Vec<String>,
+    pub(super) timeout: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Limit {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) tools: Vec<String>,
+    pub(super) route: Option<String>,
+    pub(super) rate: String,
+    pub(super) per: Option<String>,
+    pub(super) quarantined: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Tool {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) idempotency: IdempotencyRule,
+    #[serde(default)]
+    pub(super) idempotent: bool,
+    pub(super) on_error: Option<OnError>,
+    #[serde(default)]
+    pub(super) secret_arguments: Vec<String>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OnError {
+    Keep,
+    Release,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CeilingEntry {
+    pub(super) account: String,
+    pub(super) max: String,
+    pub(super) currency: String,
+    pub(super) window: Option<String>,
+    pub(super) per: Option<String>,
+}

@@ -1,0 +1,174 @@
+//! Refusals of the gate's own, and how they get into the audit log.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::trail::Trail;
+use super::{Gate, Refused, refusal};
+use crate::admission::{Fold, Folder, Route};
+use crate::audit;
+use crate::call::CorrelationId;
+use crate::config::span;
+use crate::identity::Principal;
+use crate::ledger::{DueError, Exceeded, ReserveError};
+use crate::refusal::{Code, Refusal};
+use crate::store::StoreError;
+
+/// How long a caller waits before it tries a store again that could not commit.
+const STORE_RETRY: Duration = Duration::from_secs(5);
+
+/// Refusals that strangers can provoke without end: one entry, then one a minute that counts the rest.
+#[derive(Clone, Default)]
+pub struct Denials(Arc<Mutex<Folder>>);
+
+/// A new correlation id; without randomness there is no id, and without an id no call.
+pub(super) fn correlation_id() -> Result<CorrelationId, Box<Refused>> {
+    CorrelationId::random().map_err(|error| {
+        let refusal =
+            refusal(Code::Overloaded, "the gate has no randomness for a correlation id; try again").private(error);
+        Box::new(Refused { correlation_id: CorrelationId::NONE, refusal, replayed: false })
+    })
+}
+
+pub(super) fn unauthenticated(given: bool) -> Refusal {
+    let what = if given { "the credential is not valid, or not any more" } else { "there is no credential" };
+    refusal(
+        Code::Unauthenticated,
+        format!("{what}; send `Authorization: Bearer pk_…` with an API key that the gate's owner made"),
+    )
+}
+
+pub(super) fn store(error: &StoreError) -> Refusal {
+    refusal(Code::StoreUnavailable, "the gate cannot make anything durable now, so nothing was done; try again later")
+        .retry_after(STORE_RETRY)
+        .private(error)
+}
+
+/// `executed`: whether the tool is known to have run.
+pub(super) fn unknown_outcome(executed: Option<bool>, why: &str) -> Refusal {
+    let ran = if executed == Some(true) { "the tool ran" } else { "the tool may have run" };
+    refusal(
+        Code::OutcomeUnknown,
+        format!(
+            "{ran}, but its outcome is not known: {why}; it is not executed again until the gate's owner has resolved it"
+        ),
+    )
+    .details(json!({ "executed": executed }))
+}
+
+pub(super) fn due(error: &DueError) -> Refusal {
+    match error {
+        DueError::Amount(_) | DueError::Window(_) | DueError::Account => {
+            refusal(Code::PolicyFault, "a policy asked for a charge that cannot be booked, so the call was not made")
+                .private(error)
+        }
+        DueError::Currency(_) | DueError::Uncovered { .. } => {
+            refusal(Code::Denied, format!("the call was not made: {error}"))
+        }
+    }
+}
+
+pub(super) fn reserve(error: &ReserveError) -> Refusal {
+    match error {
+        ReserveError::Exceeded(exceeded) => cap(exceeded),
+        ReserveError::Overflow(_) => refusal(Code::Denied, format!("the call was not made: {error}")),
+        ReserveError::Store(error) => store(error),
+    }
+}
+
+fn cap(exceeded: &Exceeded) -> Refusal {
+    let unit = if exceeded.counts { "charges" } else { &exceeded.currency };
+    let window = exceeded.window.map_or_else(|| "transaction".to_owned(), span::show);
+    let span = exceeded.window.map_or_else(|| "for one call".to_owned(), |window| format!("in {}", span::show(window)));
+    let when = match (exceeded.resets_at, exceeded.window) {
+        (Some(at), _) => format!("it fits again at {at}"),
+        (None, Some(_)) => "it never fits: ask for less".to_owned(),
+        (None, None) => "ask for less".to_owned(),
+    };
+    let Exceeded { limit, spent, requested, account, .. } = exceeded;
+    refusal(
+        Code::CapExceeded,
+        format!(
+            "the limit of {limit} {unit} {span} on account `{account}` would be passed: {spent} is spent or held and \
+             this call asks for {requested}; {when}"
+        ),
+    )
+    .details(json!({
+        "account": account,
+        "currency": exceeded.currency,
+        "unit": unit,
+        "window": window,
+        "limit": limit.to_string(),
+        "spent": spent.to_string(),
+        "requested": requested.to_string(),
+        "resets_at": exceeded.resets_at.map(|at| at.to_string()),
+    }))
+}
+
+impl Gate {
+    /// A call was refused before it began: that is written down too.
+    pub(super) async fn refuse(&self, trail: Trail, refusal: Refusal, replayed: bool) -> Box<Refused> {
+        tracing::info!(
+            correlation_id = %trail.id,
+            code = refusal.code.as_str(),
+            private = refusal.private.as_deref(),
+            "refused: {}",
+            refusal.message
+        );
+        let fold = match refusal.code {
+            Code::RateLimited => self.fold(&format!("principal {}", trail.principal_id()), refusal.code),
+            _ => Fold::Write,
+        };
+        if fold == Fold::Write {
+            self.write_down(trail.refused(&refusal)).await;
+        }
+        Box::new(Refused { correlation_id: trail.id, refusal, replayed })
+    }
+
+    /// Somebody without a principal was refused.
+    pub(super) async fn turn_away(&self, address: Option<IpAddr>, refusal: Refusal) -> Box<Refused> {
+        let correlation_id = match correlation_id() {
+            Ok(id) => id,
+            Err(refused) => return refused,
+        };
+        let whose = address.map_or_else(|| "no address".to_owned(), |address| format!("address {address}"));
+        if refusal.code != Code::StoreUnavailable && self.fold(&whose, refusal.code) == Fold::Write {
+            self.write_down(Trail::stranger(correlation_id, self.clock.now(), address).refused(&refusal)).await;
+        }
+        Box::new(Refused { correlation_id, refusal, replayed: false })
+    }
+
+    /// A listing was refused.
+    pub(super) async fn refuse_listing(&self, who: &Arc<Principal>, route: Route, refusal: Refusal) -> Box<Refused> {
+        match correlation_id() {
+            Ok(id) => self.refuse(Trail::listing(id, self.clock.now(), who, route), refusal, false).await,
+            Err(refused) => refused,
+        }
+    }
+
+    fn fold(&self, whose: &str, code: Code) -> Fold {
+        let mut folder = self.denials.0.lock().unwrap_or_else(PoisonError::into_inner);
+        folder.fold(whose, code, self.clock.now())
+    }
+
+    /// Writes down how many refusals were folded in minutes that are over. Called every so often.
+    pub async fn write_folded(&self) {
+        let due = self.denials.0.lock().unwrap_or_else(PoisonError::into_inner).drain_due(self.clock.now());
+        for (whose, code, count) in due {
+            if let Ok(id) = correlation_id() {
+                self.write_down(Trail::folded(id, self.clock.now(), &whose, code, count)).await;
+            }
+        }
+    }
+
+    /// An entry of its own. The caller was refused anyway: where it cannot be written, the log says so.
+    async fn write_down(&self, entry: audit::Entry) {
+        let written: Result<u64, StoreError> = self.store.commit(move |tx| audit::append(tx, &entry)).await;
+        if let Err(error) = written {
+            tracing::error!(%error, "a refusal could not be written to the audit log");
+        }
+    }
+}

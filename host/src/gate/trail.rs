@@ -1,0 +1,181 @@
+//! What is known of a call so far: the audit log's side of the pipeline.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::Ended;
+use crate::admission::Route;
+use crate::audit::{Entry, Status};
+use crate::call::{Call, CorrelationId, Origin, Request};
+use crate::clock::Timestamp;
+use crate::identity::Principal;
+use crate::ledger::Due;
+use crate::policy::Decision;
+use crate::refusal::{Code, Refusal};
+use crate::verdict::Obligations;
+
+/// Everything that the entries of one call have in common, as far as it is known.
+pub(super) struct Trail {
+    pub(super) id: CorrelationId,
+    pub(super) time: Timestamp,
+    pub(super) generation: u64,
+    pub(super) decisions: Vec<Decision>,
+    principal: Option<Arc<Principal>>,
+    action: String,
+    origin: Option<Origin>,
+    address: Option<IpAddr>,
+    request_id: Option<String>,
+    call: Option<Arc<Call>>,
+    charges: serde_json::Value,
+    tags: Vec<String>,
+}
+
+impl Trail {
+    fn bare(id: CorrelationId, time: Timestamp, action: &str) -> Self {
+        Self {
+            id,
+            time,
+            generation: 0,
+            decisions: Vec::new(),
+            principal: None,
+            action: action.to_owned(),
+            origin: None,
+            address: None,
+            request_id: None,
+            call: None,
+            charges: serde_json::Value::Null,
+            tags: Vec::new(),
+        }
+    }
+
+    /// A call that has just come in.
+    pub(super) fn new(id: CorrelationId, time: Timestamp, principal: &Arc<Principal>, request: &Request) -> Self {
+        let action: String = request.tool.chars().take(crate::limits::TOOL_NAME_CHARS_MAX).collect();
+        Self {
+            principal: Some(Arc::clone(principal)),
+            origin: Some(request.origin),
+            address: request.address,
+            request_id: request.request_id.clone(),
+            ..Self::bare(id, time, &action)
+        }
+    }
+
+    /// A request of somebody who could not be identified.
+    pub(super) fn stranger(id: CorrelationId, time: Timestamp, address: Option<IpAddr>) -> Self {
+        Self { address, ..Self::bare(id, time, "authenticate") }
+    }
+
+    /// A listing of tools.
+    pub(super) fn listing(id: CorrelationId, time: Timestamp, principal: &Arc<Principal>, route: Route) -> Self {
+        let origin = match route {
+            Route::Rest => Origin::Rest,
+            Route::Mcp | Route::Claim => Origin::Mcp,
+        };
+        Self { principal: Some(Arc::clone(principal)), origin: Some(origin), ..Self::bare(id, time, "tools/list") }
+    }
+
+    /// Refusals that were counted and not written one by one.
+    pub(super) fn folded(id: CorrelationId, time: Timestamp, whose: &str, code: Code, count: u64) -> Entry {
+        Entry::new(time, id, "repeated refusals", Status::AccessDenied)
+            .code(code)
+            .metadata("whose", whose)
+            .metadata("count", count)
+    }
+
+    /// Whose call it is.
+    pub(super) fn principal_id(&self) -> &str {
+        self.principal.as_ref().map_or("", |principal| &principal.id)
+    }
+
+    /// The tool is known and the arguments are its own.
+    pub(super) fn know(&mut self, call: &Arc<Call>) {
+        self.call = Some(Arc::clone(call));
+    }
+
+    /// What the policies want done.
+    pub(super) fn charge(&mut self, due: &[Due], obligations: &Obligations) {
+        self.charges = due
+            .iter()
+            .map(|due| {
+                let amounts: Vec<String> = due.amounts.iter().map(ToString::to_string).collect();
+                json!({ "account": due.account, "currency": due.currency, "amounts": amounts })
+            })
+            .collect();
+        self.tags.clone_from(&obligations.tags);
+    }
+
+    fn entry(&self, status: Status) -> Entry {
+        let mut entry = Entry::new(self.time, self.id, &self.action, status).metadata("generation", self.generation);
+        if let Some(principal) = &self.principal {
+            entry = entry.principal(principal);
+        }
+        if let Some(origin) = self.origin {
+            entry = entry.origin(origin);
+        }
+        if let Some(request_id) = &self.request_id {
+            entry = entry.request_id(request_id);
+        }
+        if let Some(address) = self.address {
+            entry = entry.metadata("address", address.to_string());
+        }
+        if let Some(call) = &self.call {
+            entry = entry
+                .arguments(call.arguments.value(), &call.tool.secret_arguments)
+                .metadata("definition", call.tool.digest.as_str());
+            if let Some(key) = &call.key {
+                entry = entry.idempotency_key(key);
+            }
+        }
+        entry
+    }
+
+    fn decided(&self, entry: Entry) -> Entry {
+        let decisions = self.decisions.iter().map(|decision| json!(decision)).collect();
+        let mut entry = entry.policies(decisions);
+        if !self.charges.is_null() {
+            entry = entry.metadata("charges", self.charges.clone());
+        }
+        if !self.tags.is_empty() {
+            entry = entry.metadata("tags", self.tags.clone());
+        }
+        entry
+    }
+
+    /// It gets its permit, if this can be written down.
+    pub(super) fn started(&self) -> Entry {
+        self.decided(self.entry(Status::Started))
+    }
+
+    /// It ended.
+    pub(super) fn ended(&self, now: Timestamp, status: Status, ended: &Ended) -> Entry {
+        let entry = self.entry(status).moved_to(now);
+        match ended {
+            Ended::Answered(answer) | Ended::Replayed(_, answer) => {
+                entry.metadata("is_error", answer.is_error).metadata("answer_bytes", answer.result.len())
+            }
+            Ended::Refused(refusal) | Ended::RefusedBefore(_, refusal) => {
+                entry.code(refusal.code).metadata("message", refusal.message.as_str())
+            }
+        }
+    }
+
+    /// An earlier call's answer was given again.
+    pub(super) fn replayed(&self, first: &str) -> Entry {
+        self.entry(Status::Replayed).metadata("first_correlation_id", first)
+    }
+
+    /// It was refused.
+    pub(super) fn refused(&self, refusal: &Refusal) -> Entry {
+        let mut entry = self.decided(self.entry(Status::AccessDenied));
+        entry = entry.code(refusal.code).metadata("message", refusal.message.as_str());
+        if let Some(details) = &refusal.details {
+            entry = entry.metadata("details", details.clone());
+        }
+        if let Some(private) = &refusal.private {
+            entry = entry.metadata("detail", private.as_str());
+        }
+        entry
+    }
+}

@@ -1,0 +1,172 @@
+//! Puts the gate together and runs it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Admin;
+use crate::admission::Admission;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::door::{self, DoorOptions};
+use crate::gate::{Denials, Gate};
+use crate::idempotency::Idempotency;
+use crate::policy::{EngineError, Policies};
+use crate::seal::{SealError, StoreKey};
+use crate::store::{Options, Store, StoreError};
+use crate::{limits, task};
+
+/// How often folded refusals are looked at.
+const FOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// Why the gate does not start. The message names the thing and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A directory or file of the gate's own.
+    #[error("cannot use `{}`: {source}", path.display())]
+    Path {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store.
+    #[error("the store in `{}` does not open: {source}", path.display())]
+    Store {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+    /// The store's key.
+    #[error(transparent)]
+    Key(#[from] SealError),
+    /// The sandbox.
+    #[error("the policy engine does not start: {0}")]
+    Engine(#[from] EngineError),
+    /// An address.
+    #[error("cannot listen on {address}: {source}; is another gate running there, or is `gate.listen` wrong?")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The Unix socket.
+    #[error("cannot open the socket `{}`: {source}", path.display())]
+    Socket {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The path of the Unix socket in a data directory.
+#[must_use]
+pub fn socket_path(data: &Path) -> PathBuf {
+    data.join("admin.sock")
+}
+
+/// The store in a data directory, with its key. The directory is made when it is missing, for its owner only.
+///
+/// # Errors
+/// When the directory cannot be made, another process has the store open, or it is damaged.
+pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
+    let path = |source| StartError::Path { path: data.to_owned(), source };
+    std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
+        .create(data)
+        .map_err(path)?;
+    let store = Store::open(&data.join("store"), Options::default())
+        .map_err(|source| StartError::Store { path: data.join("store"), source })?;
+    let key = StoreKey::open(&data.join("store.key"))?;
+    Ok((store, key))
+}
+
+/// A gate that runs.
+pub struct Running {
+    /// Where agents come in.
+    pub agents: SocketAddr,
+    /// Where the command line comes in.
+    pub socket: PathBuf,
+    /// The gate itself.
+    pub gate: Arc<Gate>,
+    stop: CancellationToken,
+    doors: Vec<JoinHandle<()>>,
+}
+
+/// Starts a gate: the store, the policies, the socket, the servers, and at last the door for agents.
+///
+/// # Errors
+/// When one of its parts cannot start. Missing or broken policies and servers that do not answer are no such reason: the
+/// gate runs, is shut, and says why.
+pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let (store, key) = open_store(&config.data)?;
+    let policies = Policies::open(&config.policies, clock.clone())?;
+    let stop = CancellationToken::new();
+    let gate = Arc::new(Gate {
+        store: store.clone(),
+        admission: Admission::new(config.limits, clock.clone()),
+        catalog: Catalog::new(config.servers, config.tools, clock.clone()),
+        idempotency: Idempotency::new(Arc::new(key)),
+        policies: policies.clone(),
+        ceilings: config.ceilings,
+        denials: Denials::default(),
+        clock: clock.clone(),
+    });
+    let mut doors = Vec::new();
+
+    let socket = socket_path(&config.data);
+    let admin = door::commands(Admin::new(store, clock, Some(policies)));
+    let listening = door::socket::bind(&socket).await.map_err(|source| StartError::Socket { path: socket.clone(), source })?;
+    doors.push(task::spawn("socket", door::socket::serve(listening, admin, stop.clone())));
+
+    gate.catalog.keep();
+    doors.push(task::spawn("folded refusals", fold(Arc::clone(&gate), stop.clone())));
+
+    let listen = |source| StartError::Listen { address: config.listen, source };
+    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let agents = listener.local_addr().map_err(listen)?;
+    let options = DoorOptions { allowed_hosts: config.allowed_hosts, allowed_origins: config.allowed_origins, listen: agents };
+    let router = door::agents(Arc::clone(&gate), options);
+    doors.push(task::spawn("agents' door", door::serve(listener, router, stop.clone())));
+    Ok(Running { agents, socket, gate, stop, doors })
+}
+
+async fn fold(gate: Arc<Gate>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FOLD_EVERY)).await.is_some() {
+        gate.write_folded().await;
+    }
+    gate.write_folded().await;
+}
+
+impl Running {
+    /// Waits until every server was tried once.
+    pub async fn settled(&self) {
+        self.gate.catalog.settled().await;
+    }
+
+    /// Stops: no new calls, those in flight have [`limits::SHUTDOWN_GRACE`] to end, then the store is closed. A call that
+    /// has not ended by then is unknown at the next start.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        let doors = async {
+            for door in self.doors {
+                // A door that panicked is shut too; the panic is in the log.
+                let _ = door.await;
+            }
+            self.gate.idempotency.idle().await;
+        };
+        if tokio::time::timeout(limits::SHUTDOWN_GRACE, doors).await.is_err() {
+            tracing::warn!("calls were still in flight; their outcome is unknown");
+        }
+        self.gate.catalog.stop().await;
+        self.gate.store.close().await;
+    }
+}
