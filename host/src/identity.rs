@@ -57,6 +57,8 @@ pub struct Principal {
     pub roles: Vec<String>,
     /// 0 to 100.
     pub trust: u8,
+    /// Its owner holds it back: it gets the stricter rates.
+    pub quarantined: bool,
     /// What its credential claims: name and value.
     pub claims: Vec<(String, String)>,
     /// It is held to stricter limits.
@@ -76,6 +78,7 @@ impl Principal {
             owner: None,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             trust: 100,
+            quarantined: false,
             claims: Vec::new(),
             quarantined: false,
             checked: (),

@@ -6,7 +6,7 @@ use std::ops::{Bound, ControlFlow};
 use super::{Read, StoreError};
 
 /// Puts (a value) and deletes (none), by key.
-pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// What a change reads and writes. Reads see the change's own writes. Nothing is kept when the change fails.
 pub struct Tx<'a> {
@@ -16,12 +16,12 @@ pub struct Tx<'a> {
 
 impl<'a> Tx<'a> {
     /// A transaction on top of a state.
-    pub(super) fn on(below: &'a dyn Read) -> Self {
+    pub(crate) fn on(below: &'a dyn Read) -> Self {
         Self { below, changes: Changes::new() }
     }
 
     /// What was changed.
-    pub(super) fn into_changes(self) -> Changes {
+    pub(crate) fn into_changes(self) -> Changes {
         self.changes
     }
 
