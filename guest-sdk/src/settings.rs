@@ -6,6 +6,10 @@ use crate::{Policy, Pointer, Problem};
 
 /// Reads settings and makes the policy.
 pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<Problem>> {
+    // serde also takes a list for a struct, member by member; nobody means that.
+    if !settings.trim_start().starts_with('{') {
+        return Err(vec![Problem::new("", "the settings are not an object; write them as `{…}`")]);
+    }
     let mut json = serde_json::Deserializer::from_str(settings);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path: Vec<&dyn std::fmt::Display> = error.path().iter().filter_map(token).collect();
