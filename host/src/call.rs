@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Route;
 use crate::catalog::Tool;
 use crate::clock::Timestamp;
 use crate::identity::Principal;
@@ -22,6 +23,17 @@ pub enum Origin {
     Rest,
     /// MCP over the gate's own standard input and output.
     Stdio,
+}
+
+impl Origin {
+    /// The group of routes that limits can name.
+    #[must_use]
+    pub fn route(self) -> Route {
+        match self {
+            Origin::Rest => Route::Rest,
+            Origin::Mcp | Origin::Stdio => Route::Mcp,
+        }
+    }
 }
 
 /// The id of one call, from the agent's answer through policies and the upstream's trace to the audit log: 16 random

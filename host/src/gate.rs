@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::admission::{Admission, Route};
+use crate::admission::Admission;
 use crate::call::{CorrelationId, Origin, Request, ToolAnswer};
 use crate::catalog::{self, Catalog, Tool};
 use crate::clock::Clock;
@@ -117,9 +117,9 @@ impl Gate {
     ///
     /// # Errors
     /// `rate_limited`, `no_policy`.
-    pub async fn tools(&self, principal: &Arc<Principal>, route: Route) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+    pub async fn tools(&self, principal: &Arc<Principal>, origin: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         let listed = async {
-            self.admission.principal(principal, None, route, None)?;
+            self.admission.principal(principal, None, origin.route(), None)?;
             let set = self.policies.set()?;
             let tools = self.catalog.tools();
             let seen = self.policies.visible(&set, principal, &tools).await;
@@ -127,7 +127,7 @@ impl Gate {
         };
         match listed.await {
             Ok(tools) => Ok(tools),
-            Err(refusal) => Err(self.refuse_listing(principal, route, refusal).await),
+            Err(refusal) => Err(self.refuse_listing(principal, origin, refusal).await),
         }
     }
 
@@ -152,10 +152,7 @@ impl Gate {
 
     async fn walk(&self, trail: &mut Trail, principal: Arc<Principal>, request: Request) -> Result<Ended, Refusal> {
         // How often: a token from each of the principal's buckets.
-        let route = match request.origin {
-            Origin::Rest => Route::Rest,
-            Origin::Mcp | Origin::Stdio => Route::Mcp,
-        };
+        let route = request.origin.route();
         let admitted = self.admission.principal(&principal, Some(&request.tool), route, request.address)?;
 
         // A gate without policies answers nothing else.

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use super::trail::Trail;
 use super::{Gate, Refused, refusal};
-use crate::admission::{Fold, Folder, Route};
+use crate::admission::{Fold, Folder};
 use crate::audit;
-use crate::call::CorrelationId;
+use crate::call::{CorrelationId, Origin};
 use crate::config::span;
 use crate::identity::Principal;
 use crate::ledger::{DueError, Exceeded, ReserveError};
@@ -142,9 +142,9 @@ impl Gate {
     }
 
     /// A listing was refused.
-    pub(super) async fn refuse_listing(&self, who: &Arc<Principal>, route: Route, refusal: Refusal) -> Box<Refused> {
+    pub(super) async fn refuse_listing(&self, who: &Arc<Principal>, origin: Origin, refusal: Refusal) -> Box<Refused> {
         match correlation_id() {
-            Ok(id) => self.refuse(Trail::listing(id, self.clock.now(), who, route), refusal, false).await,
+            Ok(id) => self.refuse(Trail::listing(id, self.clock.now(), who, origin), refusal, false).await,
             Err(refused) => refused,
         }
     }

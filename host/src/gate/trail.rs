@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Ended;
-use crate::admission::Route;
 use crate::audit::{Entry, Status};
 use crate::call::{Call, CorrelationId, Origin, Request};
 use crate::clock::Timestamp;
@@ -68,11 +67,7 @@ impl Trail {
     }
 
     /// A listing of tools.
-    pub(super) fn listing(id: CorrelationId, time: Timestamp, principal: &Arc<Principal>, route: Route) -> Self {
-        let origin = match route {
-            Route::Rest => Origin::Rest,
-            Route::Mcp | Route::Claim => Origin::Mcp,
-        };
+    pub(super) fn listing(id: CorrelationId, time: Timestamp, principal: &Arc<Principal>, origin: Origin) -> Self {
         Self { principal: Some(Arc::clone(principal)), origin: Some(origin), ..Self::bare(id, time, "tools/list") }
     }
 
