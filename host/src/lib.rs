@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod limits;
 pub mod permit;
 pub mod refusal;
+pub mod seal;
 pub mod store;
 pub mod task;
 pub mod verdict;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
+use serde::Serialize;
+
 use super::{Read, StoreError};
 
 /// Puts (a value) and deletes (none), by key.
@@ -25,9 +27,27 @@ impl<'a> Tx<'a> {
         self.changes
     }
 
+    /// Takes over the changes of a transaction that was on top of this one.
+    pub(super) fn absorb(&mut self, above: Changes) {
+        self.changes.extend(above);
+    }
+
     /// Sets the value under a key.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
         self.changes.insert(key.into(), Some(value.into()));
+    }
+
+    /// Sets the value under a key, as JSON.
+    ///
+    /// # Errors
+    /// When the value has no JSON form, such as a map whose keys are no strings.
+    pub fn put_json<T: Serialize + ?Sized>(&mut self, key: impl Into<Vec<u8>>, value: &T) -> Result<(), StoreError> {
+        let key = key.into();
+        let value = serde_json::to_vec(value).map_err(|error| {
+            StoreError::Unwritable(format!("the value for `{}` has no JSON form: {error}", key.escape_ascii()))
+        })?;
+        self.put(key, value);
+        Ok(())
     }
 
     /// Removes a key, whether it is there or not.
