@@ -1,1 +1,70 @@
+//! A small marketplace as an MCP server over standard input and output: something real to put behind a gate.
+//!
+//! # Layout
+//! - `exact`: the transport. Keeps the text of every call's arguments as it came.
+//! - `server`: the MCP side: lists the tools, calls them, turns outcomes into results.
+//! - `tools`: what the thirteen tools are called, take and promise.
+//! - `market`: what they do, as pure changes of a [`State`].
+//! - `file`: where the state is kept, safe against a crash and a second process.
+#![forbid(unsafe_code)]
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+mod exact;
+mod file;
+mod market;
+mod server;
+mod tools;
+
+pub use file::{StateError, StateFile};
+pub use market::{Executed, Failure, State};
+
+/// Why the marketplace stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The state file cannot be used.
+    #[error("the marketplace cannot use its state file")]
+    State(#[from] StateError),
+    /// No MCP client came to terms with it.
+    #[error("the MCP connection did not start")]
+    Start(#[source] Box<ServerInitializeError>),
+    /// A part of the server panicked.
+    #[error("the marketplace stopped in the middle")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Serves on standard input and output until the client closes them.
+///
+/// The state is kept in `state`, or nowhere: every call then meets an empty marketplace.
+///
+/// # Errors
+/// When the state file cannot be used or the client does not speak MCP.
+pub async fn serve_stdio(state: Option<PathBuf>) -> Result<(), Error> {
+    serve(tokio::io::stdin(), tokio::io::stdout(), state).await
+}
+
+/// Serves on any pair of streams: one JSON-RPC message a line.
+///
+/// # Errors
+/// As [`serve_stdio`].
+pub async fn serve<R, W>(read: R, write: W, state: Option<PathBuf>) -> Result<(), Error>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let file = state.map(StateFile::open).transpose()?.map(Arc::new);
+    let transport = exact::ExactTransport::new(read, write);
+    let service = match server::Marketplace::new(file).serve(transport).await {
+        Ok(service) => service,
+        // A client that leaves before it says anything is no error.
+        Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),
+        Err(error) => return Err(Error::Start(Box::new(error))),
+    };
+    service.waiting().await?;
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! The MCP side: lists the tools, calls them, turns outcomes into results.
+
+use std::sync::Arc;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData, Implementation,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{RoleServer, ServerHandler};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::exact::ExactArguments;
+use crate::file::{StateError, StateFile};
+use crate::market::{Failure, State};
+use crate::tools;
+
+/// The server.
+pub(crate) struct Marketplace {
+    file: Option<Arc<StateFile>>,
+}
+
+impl Marketplace {
+    pub(crate) fn new(file: Option<Arc<StateFile>>) -> Self {
+        Self { file }
+    }
+}
+
+/// One call: what it answers, or why not.
+fn call(file: Option<&StateFile>, tool: &str, arguments: &RawValue) -> Result<Result<Value, Failure>, StateError> {
+    match file {
+        Some(file) => file.update(|state| state.call(tool, arguments)),
+        None => Ok(State::default().call(tool, arguments)),
+    }
+}
+
+impl ServerHandler for Marketplace {
+    fn get_info(&self) -> ServerConfig {
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        info.server_info = Implementation::new("marketplace", env!("CARGO_PKG_VERSION"));
+        info
+    }
+
+    async fn list_tools(
+        &self,
+        _page: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(tools::all()))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::all().into_iter().find(|tool| tool.name == name)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let arguments = match context.extensions.get::<ExactArguments>() {
+            Some(ExactArguments(text)) => text.clone(),
+            None => RawValue::from_string("{}".to_owned()).map_err(internal)?.into(),
+        };
+        let (file, tool) = (self.file.clone(), request.name.clone());
+        // Waits for the file's lock and for the disk: not on a thread that others need.
+        let called = tokio::task::spawn_blocking(move || call(file.as_deref(), &tool, &arguments));
+        let result = match called.await.map_err(internal)? {
+            Ok(Ok(answer)) => CallToolResult::structured(answer),
+            Ok(Err(Failure::Tool(sentence))) => CallToolResult::error(vec![ContentBlock::text(sentence)]),
+            Ok(Err(Failure::UnknownTool)) => {
+                return Err(ErrorData::invalid_params(format!("there is no tool `{}`", request.name), None));
+            }
+            Ok(Err(Failure::Arguments(error))) => {
+                let text = format!("the arguments of `{}` do not fit: {error}", request.name);
+                return Err(ErrorData::invalid_params(text, None));
+            }
+            Err(error) => return Err(internal(error)),
+        };
+        Ok(result.into())
+    }
+}
+
+fn internal(error: impl std::fmt::Display) -> ErrorData {
+    ErrorData::new(ErrorCode::INTERNAL_ERROR, format!("the marketplace could not do it: {error}"), None)
+}

@@ -1,0 +1,103 @@
+//! The program itself, spoken to in bare JSON-RPC lines.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use serde_json::{Value, json};
+
+struct Program {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(state: Option<&Path>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_marketplace"));
+        if let Some(path) = state {
+            command.arg("--state").arg(path);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    fn initialized(state: Option<&Path>) -> Self {
+        let mut program = Self::start(state);
+        let params =
+            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}});
+        let answer =
+            program.ask(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}).to_string());
+        assert_eq!(answer["result"]["serverInfo"]["name"], "marketplace");
+        writeln!(program.input, "{}", json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).unwrap();
+        program
+    }
+
+    fn ask(&mut self, line: &str) -> Value {
+        writeln!(self.input, "{line}").unwrap();
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).unwrap();
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    fn call(&mut self, tool: &str, arguments: &str) -> Value {
+        self.ask(&format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+        ))
+    }
+
+    fn end(mut self) {
+        drop(self.input);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn the_state_file_has_the_arguments_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("market.json");
+    let written = r#"{"title":"bike",  "price":1099.10,"currency":"EUR","z":9007199254740993,"a":1e400}"#;
+    let mut program = Program::initialized(Some(&state));
+    let answer = program.call("create_deal", written);
+    assert_eq!(answer["result"]["structuredContent"]["price"], "1099.10", "{answer}");
+    assert!(std::fs::read_to_string(&state).unwrap().contains(written), "written before the answer");
+    program.end();
+
+    let mut program = Program::initialized(Some(&state));
+    let answer = program.call("list_deals", "{}");
+    assert_eq!(answer["result"]["structuredContent"]["deals"][0]["id"], "deal-1");
+    program.end();
+    assert!(std::fs::read_to_string(&state).unwrap().contains(written), "and still there after a restart");
+}
+
+#[test]
+fn the_modern_revision_needs_no_handshake() {
+    let mut program = Program::start(None);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let answer =
+        program.ask(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}).to_string());
+    let tools = answer["result"]["tools"].as_array().unwrap();
+    assert_eq!(tools.len(), 13);
+    let hints = |name: &str| tools.iter().find(|tool| tool["name"] == name).unwrap()["annotations"].clone();
+    assert_eq!(hints("find_order")["readOnlyHint"], true);
+    assert_eq!(
+        hints("cancel_order"),
+        json!({"readOnlyHint": false, "destructiveHint": true, "idempotentHint": true, "openWorldHint": false})
+    );
+    assert_eq!(hints("make_offer")["idempotentHint"], false);
+    program.end();
+}
+
+#[test]
+fn failures_say_whether_the_tool_ran() {
+    let mut program = Program::initialized(None);
+    assert_eq!(program.call("no_such_tool", "{}")["error"]["code"], -32602);
+    assert_eq!(program.call("find_order", "{}")["error"]["code"], -32602);
+    assert_eq!(program.ask("[]")["error"]["code"], -32600);
+    // Without --state nothing is kept, so the second cancellation is the first one too.
+    for _ in 0..2 {
+        assert_eq!(program.call("cancel_order", r#"{"number":"1"}"#)["result"]["isError"], false);
+    }
+    program.end();
+}
