@@ -118,7 +118,7 @@ pub fn pointer_tokens(pointer: &str) -> Result<Vec<Cow<'_, str>>, PointerError> 
 }
 
 /// An RFC 6901 array index: digits without a leading zero.
-fn array_index(token: &str) -> Option<usize> {
+pub(crate) fn array_index(token: &str) -> Option<usize> {
     let plain = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
     if plain { token.parse().ok() } else { None }
 }

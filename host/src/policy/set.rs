@@ -1,0 +1,141 @@
+//! The policies that decide together: one set, in order, that never changes. A reload makes another.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use globset::GlobSet;
+use serde::Serialize;
+
+use super::arguments::sha256;
+use super::engine::Engine;
+use super::file::{self, Mode, Problem, Written};
+use super::load::{self, Description, LoadError, Loaded};
+use super::sandbox::Sandbox;
+use super::visible::Seen;
+
+/// A policy set.
+pub struct PolicySet {
+    generation: u64,
+    digest: String,
+    pub(super) policies: Vec<Entry>,
+    /// Answers to `visible`, as long as this set decides.
+    pub(super) seen: Seen,
+}
+
+/// One policy of a set.
+pub(super) struct Entry {
+    pub(super) listed: Listed,
+    /// None: all tools.
+    tools: Option<GlobSet>,
+    pub(super) sandbox: Sandbox,
+}
+
+/// What can be told of a policy in a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Its name in `policies.toml`.
+    pub name: String,
+    /// `bundled:NAME`, or a path in the policy directory.
+    pub module: String,
+    /// `sha256:…` of the component.
+    pub digest: String,
+    /// `sha256:…` of its settings as canonical JSON.
+    pub settings_digest: String,
+    /// Whether its verdict counts.
+    pub mode: Mode,
+    /// Patterns of the tools that it is asked about; empty for all.
+    pub tools: Vec<String>,
+    /// What it says of itself.
+    pub description: Description,
+    /// Why its configuration is done again for each decision; none where a snapshot holds it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_snapshotted: Option<String>,
+}
+
+impl Entry {
+    /// Whether it is asked about this tool.
+    pub(super) fn applies(&self, tool: &str) -> bool {
+        self.tools.as_ref().is_none_or(|tools| tools.is_match(tool))
+    }
+
+    /// Whether its verdict counts.
+    pub(super) fn enforces(&self) -> bool {
+        self.listed.mode == Mode::Enforce
+    }
+}
+
+impl PolicySet {
+    /// Loads the policies of a directory.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them: a set is whole, or it is not.
+    pub(super) fn load(engine: &Engine, directory: &Path, generation: u64) -> Result<Self, Vec<Problem>> {
+        let written = file::read(directory)?;
+        let mut problems = Vec::new();
+        let mut policies = Vec::with_capacity(written.len());
+        for policy in written {
+            let name = policy.name.clone();
+            match entry(engine, policy) {
+                Ok(entry) => policies.push(entry),
+                Err(messages) => {
+                    let policy = |message| Problem { policy: Some(name.clone()), message };
+                    problems.extend(messages.into_iter().map(policy));
+                }
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let digest = digest(&policies);
+        Ok(Self { generation, digest, policies, seen: Seen::default() })
+    }
+
+    /// Counts the sets of one run of the gate, from 1.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// `sha256:…` over everything that this set's verdicts depend on besides the call: the policies in order, each
+    /// one's component, settings, mode and tools.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Its policies, in order.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed> {
+        self.policies.iter().map(|entry| entry.listed.clone()).collect()
+    }
+}
+
+fn entry(engine: &Engine, written: Written) -> Result<Entry, Vec<String>> {
+    let Written { name, module, mode, patterns, tools, pin, settings, bytes } = written;
+    let digest = sha256(&bytes);
+    if let Some(pin) = pin.filter(|pin| *pin != digest) {
+        return Err(vec![format!(
+            "the module `{module}` is `{digest}`, but `{pin}` is pinned: put that component back, or change `digest` if you trust this one"
+        )]);
+    }
+    let settings_digest = sha256(settings.as_bytes());
+    let Loaded { sandbox, description, not_snapshotted, .. } =
+        load::load(engine, bytes, Arc::clone(&settings)).map_err(|error| match error {
+            LoadError::Settings(problems) => {
+                problems.into_iter().map(|problem| format!("its settings at `{}`: {}", problem.pointer, problem.message)).collect()
+            }
+            error => vec![format!("the module `{module}` does not load: {error}")],
+        })?;
+    let listed = Listed { name, module, digest, settings_digest, mode, tools: patterns, description, not_snapshotted };
+    Ok(Entry { listed, tools, sandbox })
+}
+
+fn digest(policies: &[Entry]) -> String {
+    let all: Vec<serde_json::Value> = policies
+        .iter()
+        .map(|Entry { listed, .. }| {
+            serde_json::json!([listed.name, listed.digest, listed.settings_digest, listed.mode, listed.tools])
+        })
+        .collect();
+    sha256(serde_json::Value::from(all).to_string().as_bytes())
+}
