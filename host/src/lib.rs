@@ -11,6 +11,7 @@ pub mod json;
 pub mod ledger;
 pub mod limits;
 pub mod permit;
+pub mod policy;
 pub mod refusal;
 pub mod store;
 pub mod task;
