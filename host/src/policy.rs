@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 mod arguments;
+pub mod build;
 pub mod bundled;
 mod engine;
 mod file;
