@@ -50,35 +50,35 @@ pub struct Readiness {
 }
 
 impl Gate {
+    /// Who asks. Takes a token from the address's bucket; once for each HTTP request.
+    ///
+    /// # Errors
+    /// A refusal: `unauthenticated`, `rate_limited`.
+    pub async fn authenticate(
+        self: &Arc<Self>,
+        _credential: Credential,
+        _address: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Box<Refused>> {
+        Err(self.refuse(Code::Unauthenticated))
+    }
+
     /// One call, to its end: it goes on when the caller leaves.
     ///
     /// # Errors
     /// A refusal, whatever layer it comes from.
-    pub async fn call(self: &Arc<Self>, _credential: Credential, _request: Request) -> Result<Answered, Box<Refused>> {
+    pub async fn call(
+        self: &Arc<Self>,
+        _principal: Arc<Principal>,
+        _request: Request,
+    ) -> Result<Answered, Box<Refused>> {
         Err(self.refuse(Code::NoPolicy))
     }
 
     /// The tools that this principal sees, by name.
     ///
     /// # Errors
-    /// A refusal: `unauthenticated`, `rate_limited`, `no_policy`.
-    pub async fn tools(
-        self: &Arc<Self>,
-        _credential: Credential,
-        _address: Option<IpAddr>,
-    ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
-        Err(self.refuse(Code::NoPolicy))
-    }
-
-    /// Who asks, for requests that are no calls. Takes the address's token and the principal's.
-    ///
-    /// # Errors
-    /// A refusal: `unauthenticated`, `rate_limited`.
-    pub async fn identify(
-        self: &Arc<Self>,
-        _credential: Credential,
-        _address: Option<IpAddr>,
-    ) -> Result<Arc<Principal>, Box<Refused>> {
+    /// A refusal: `rate_limited`, `no_policy`.
+    pub async fn tools(self: &Arc<Self>, _principal: &Arc<Principal>) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         Err(self.refuse(Code::NoPolicy))
     }
 
