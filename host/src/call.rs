@@ -132,6 +132,15 @@ pub enum BadArguments {
     /// JSON, but not an object.
     #[error("the arguments are not a JSON object")]
     NotAnObject,
+    /// A body that does not say that it is JSON: a web page's form can send such a one from anywhere.
+    #[error("the body is not declared as JSON: send `Content-Type: application/json`")]
+    MediaType,
+    /// A body that did not arrive.
+    #[error("the body did not arrive whole and in time")]
+    Incomplete,
+    /// An entry of the request's `_meta` that is read by the gate and is not a string.
+    #[error("the request's `_meta` entry `{0}` is not a string")]
+    Meta(&'static str),
 }
 
 impl Arguments {

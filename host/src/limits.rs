@@ -13,6 +13,21 @@ pub const ARGUMENTS: Bounds = Bounds { bytes_max: BODY_BYTES_MAX, depth_max: 64,
 /// An answer of an upstream, in bytes: files are read through tools.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// The shape of an upstream's answer: as deep as any client reads, as many values as its bytes can hold in practice.
+pub const ANSWER: Bounds = Bounds { bytes_max: ANSWER_BYTES_MAX, depth_max: 128, values_max: 2_000_000 };
+
+/// A line that a server writes to its standard error, in bytes; the rest of it is dropped.
+pub const STDERR_LINE_BYTES_MAX: usize = 4 * 1024;
+
+/// The message of an upstream's own error, in characters; the rest is cut off.
+pub const UPSTREAM_MESSAGE_CHARS_MAX: usize = 4_000;
+
+/// Messages that wait to be written to one upstream.
+pub const UPSTREAM_QUEUE: usize = 256;
+
+/// How often a server that died is started again, at most.
+pub const UPSTREAM_RESTART_PAUSE: Duration = Duration::from_secs(1);
+
 /// An answer that is kept for replays, in bytes; of a larger one only the digest is kept.
 pub const STORED_ANSWER_BYTES_MAX: usize = 256 * 1024;
 
@@ -45,3 +60,12 @@ pub const UPSTREAM_START: Duration = Duration::from_secs(30);
 
 /// How long calls in flight have to end when the gate is told to stop.
 pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a client has to send a request's headers, and then its body.
+pub const REQUEST_READ: Duration = Duration::from_secs(20);
+
+/// Connections at one door at a time.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// How long a client may take a list of tools for fresh.
+pub const TOOLS_FRESH: Duration = Duration::from_secs(30);

@@ -1,0 +1,132 @@
+//! How calls come in: the Model Context Protocol over HTTP ([`mcp`]), plain HTTP ([`rest`]), and the Unix socket of the
+//! command line ([`socket`]).
+//!
+//! A door checks what belongs to the transport (size, shape, `Host` and `Origin`), takes the credential and the raw
+//! arguments out of the request, and hands both to the gate. It decides nothing, and what it hands back is the gate's
+//! answer with its numbers as the upstream wrote them. A client that leaves does not stop a call.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{Extensions, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{any, get, post};
+
+use crate::call::Request;
+use crate::catalog::Tool;
+use crate::gate::{Answered, Credential, Gate, Readiness, Refused};
+use crate::identity::Principal;
+
+mod answer;
+mod body;
+mod credential;
+mod guard;
+mod listen;
+mod mcp;
+mod rest;
+pub mod socket;
+#[cfg(test)]
+mod tests;
+
+pub use listen::serve;
+
+/// What lies behind the doors.
+pub trait Pipeline: Send + Sync + 'static {
+    /// [`Gate::authenticate`].
+    fn authenticate(
+        self: &Arc<Self>,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> impl Future<Output = Result<Arc<Principal>, Box<Refused>>> + Send;
+
+    /// [`Gate::call`].
+    fn call(
+        self: &Arc<Self>,
+        principal: Arc<Principal>,
+        request: Request,
+    ) -> impl Future<Output = Result<Answered, Box<Refused>>> + Send;
+
+    /// [`Gate::tools`].
+    fn tools(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+    ) -> impl Future<Output = Result<Vec<Arc<Tool>>, Box<Refused>>> + Send;
+
+    /// [`Gate::readiness`].
+    fn readiness(&self) -> Readiness;
+}
+
+impl Pipeline for Gate {
+    async fn authenticate(
+        self: &Arc<Self>,
+        credential: Credential,
+        address: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Box<Refused>> {
+        Gate::authenticate(self, credential, address).await
+    }
+
+    async fn call(self: &Arc<Self>, principal: Arc<Principal>, request: Request) -> Result<Answered, Box<Refused>> {
+        Gate::call(self, principal, request).await
+    }
+
+    async fn tools(self: &Arc<Self>, principal: &Arc<Principal>) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+        Gate::tools(self, principal).await
+    }
+
+    fn readiness(&self) -> Readiness {
+        Gate::readiness(self)
+    }
+}
+
+/// Who may speak to the doors, as a browser on this machine could be made to (DNS rebinding).
+#[derive(Clone, Debug)]
+pub struct DoorOptions {
+    /// Where the door listens. Its address is an allowed host; so is any address, never a name, when it listens on all.
+    pub listen: SocketAddr,
+    /// Further values of `Host`: `name` or `name:port`. Loopback is always allowed.
+    pub allowed_hosts: Vec<String>,
+    /// Values of `Origin` besides those of loopback, such as `https://console.example`.
+    pub allowed_origins: Vec<String>,
+}
+
+/// What every route knows.
+struct Door<G> {
+    gate: Arc<G>,
+    mcp: mcp::Service<G>,
+}
+
+impl<G> Clone for Door<G> {
+    fn clone(&self) -> Self {
+        Self { gate: Arc::clone(&self.gate), mcp: self.mcp.clone() }
+    }
+}
+
+/// The door for agents.
+pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
+    let mcp = mcp::service(Arc::clone(&gate));
+    Router::new()
+        .route("/mcp", any(mcp::handle::<G>))
+        .route("/v1/tools", get(rest::tools::<G>))
+        .route("/v1/tools/{name}", post(rest::call::<G>))
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready::<G>))
+        .fallback(|| async { answer::problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            answer::problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
+        })
+        .layer(axum::middleware::from_fn_with_state(Arc::new(options), guard::check))
+        .with_state(Door { gate, mcp })
+}
+
+async fn ready<G: Pipeline>(State(door): State<Door<G>>) -> Response {
+    let readiness = door.gate.readiness();
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(readiness)).into_response()
+}
+
+/// The other end's address.
+fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical())
+}

@@ -1,0 +1,359 @@
+//! The raw body of a request, read before any parser that would lose something: size, shape, duplicate keys, exact
+//! numbers.
+//!
+//! A call's arguments are cut out of the JSON-RPC message as text and replaced by `{}`, so that what the protocol
+//! library makes of the rest never touches them: they are the gate's to read, and its refusals to give.
+
+use std::fmt;
+use std::pin::Pin;
+
+use axum::body::{Body, HttpBody as _};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::call::{Arguments, BadArguments, BadKey, IdempotencyKey};
+use crate::json::{self, JsonError};
+use crate::limits;
+
+const IDEMPOTENCY_KEY: &str = "dev.portcullis/idempotency-key";
+const APPROVAL: &str = "dev.portcullis/approval";
+
+/// Why a body could not be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It has more bytes than allowed; at least this many.
+    TooLarge(usize),
+    /// It ended early, or did not end in time.
+    Incomplete,
+}
+
+/// Reads a body of at most [`limits::BODY_BYTES_MAX`], within [`limits::REQUEST_READ`].
+pub(super) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
+    tokio::time::timeout(limits::REQUEST_READ, collect(body)).await.unwrap_or(Err(BodyError::Incomplete))
+}
+
+async fn collect(mut body: Body) -> Result<Vec<u8>, BodyError> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(|_| BodyError::Incomplete)?;
+        if let Ok(data) = frame.into_data() {
+            let size = bytes.len().saturating_add(data.len());
+            if size > limits::BODY_BYTES_MAX {
+                return Err(BodyError::TooLarge(size));
+            }
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// Whether a body is declared as JSON, once: a page of another origin can send other types without being asked.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let essence = value.to_str().ok().and_then(|text| text.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// What a call is, besides the name of its tool.
+#[derive(Debug)]
+pub(super) struct CallParts {
+    pub(super) arguments: Result<Arguments, BadArguments>,
+    pub(super) key: Result<Option<IdempotencyKey>, BadKey>,
+    pub(super) approval: Option<String>,
+    pub(super) request_id: Option<String>,
+}
+
+/// A JSON-RPC message on its way to the protocol library.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// The message, without the arguments of a call.
+    pub(super) text: String,
+    /// What was cut out, when it is a `tools/call`.
+    pub(super) call: Option<CallParts>,
+}
+
+/// A body that is no message: a JSON-RPC error.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Rejected {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The JSON-RPC code.
+    pub(super) code: i32,
+    /// What is wrong.
+    pub(super) message: String,
+    /// The text of the message's id, or `null`.
+    pub(super) id: String,
+}
+
+impl Rejected {
+    const PARSE_ERROR: i32 = -32700;
+    const INVALID_REQUEST: i32 = -32600;
+    const INVALID_PARAMS: i32 = -32602;
+
+    fn new(status: u16, code: i32, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), id: "null".into() }
+    }
+
+    /// A body of another type.
+    pub(super) fn media_type() -> Self {
+        Self::new(415, Self::INVALID_REQUEST, "the message is not declared as JSON: send `Content-Type: application/json`")
+    }
+
+    /// The JSON-RPC error itself.
+    pub(super) fn to_text(&self) -> String {
+        let message = serde_json::Value::from(self.message.as_str());
+        format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":{},"message":{message}}}}}"#, self.id, self.code)
+    }
+}
+
+impl From<BodyError> for Rejected {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge(_) => Self::new(
+                413,
+                Self::INVALID_REQUEST,
+                format!("the message has more than the {} bytes allowed", limits::BODY_BYTES_MAX),
+            ),
+            BodyError::Incomplete => {
+                Self::new(400, Self::PARSE_ERROR, "the message did not arrive whole and in time")
+            }
+        }
+    }
+}
+
+impl From<JsonError> for Rejected {
+    fn from(error: JsonError) -> Self {
+        let code = match error {
+            JsonError::Syntax { .. } => Self::PARSE_ERROR,
+            _ => Self::INVALID_REQUEST,
+        };
+        Self::new(400, code, format!("the message is not acceptable: {error}"))
+    }
+}
+
+/// Reads the body of a POST to the MCP door.
+pub(super) fn message(bytes: &[u8]) -> Result<Message, Rejected> {
+    let bounded = |text: &str| json::parse(text.as_bytes(), limits::ARGUMENTS).map(drop).map_err(Rejected::from);
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_| Rejected::new(400, Rejected::PARSE_ERROR, "the message is not UTF-8"))?;
+    if text.trim_start().starts_with('[') {
+        let why = "the gate takes one message at a time, no batches: send each of them by itself";
+        return Err(Rejected::new(400, Rejected::INVALID_REQUEST, why));
+    }
+    let Ok(Members(members)) = serde_json::from_str(text) else {
+        bounded(text)?;
+        return Err(Rejected::new(400, Rejected::INVALID_REQUEST, "the message is not a JSON object"));
+    };
+    let is_call = member(&members, "method").is_some_and(|raw| string(raw).as_deref() == Some("tools/call"));
+    let params = member(&members, "params").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let (true, Some(Members(params))) = (is_call, params) else {
+        bounded(text)?;
+        return Ok(Message { text: text.to_owned(), call: None });
+    };
+    let params_text = rewritten(&params, "arguments", "{}");
+    let text = rewritten(&members, "params", &params_text);
+    // Everything but the arguments is checked here; a key that stood twice stands twice in the new text, too.
+    bounded(&text)?;
+    let id = member(&members, "id");
+    unsupported(&params).map_err(|why| Rejected {
+        id: id.map_or("null", RawValue::get).to_owned(),
+        ..Rejected::new(200, Rejected::INVALID_PARAMS, why)
+    })?;
+    Ok(Message { text, call: Some(call_parts(&params, id)) })
+}
+
+/// What this gate does not relay must not look as if it had been heard.
+fn unsupported(params: &[(String, &RawValue)]) -> Result<(), &'static str> {
+    for (key, _) in params {
+        match key.as_str() {
+            "task" => return Err("the gate does not run calls as tasks: call the tool without `task`"),
+            "inputResponses" | "requestState" => {
+                return Err("the gate asked for no input: call the tool without `inputResponses` and `requestState`");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn call_parts(params: &[(String, &RawValue)], id: Option<&RawValue>) -> CallParts {
+    let text = member(params, "arguments").map_or("{}", RawValue::get);
+    let mut arguments = Arguments::parse(text.as_bytes());
+    let meta: Option<Members<'_>> = member(params, "_meta").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let entry = |name| meta.as_ref().and_then(|Members(meta)| member(meta, name));
+    let key = match entry(IDEMPOTENCY_KEY) {
+        None => Ok(None),
+        Some(raw) => string(raw).ok_or(BadKey).and_then(|key| IdempotencyKey::parse(&key)).map(Some),
+    };
+    let approval = match entry(APPROVAL) {
+        None => None,
+        Some(raw) => {
+            let id = string(raw);
+            if id.is_none() {
+                arguments = Err(BadArguments::Meta(APPROVAL));
+            }
+            id
+        }
+    };
+    CallParts { arguments, key, approval, request_id: id.map(request_id) }
+}
+
+fn request_id(raw: &RawValue) -> String {
+    let text = string(raw).unwrap_or_else(|| raw.get().to_owned());
+    text.chars().take(limits::REQUEST_ID_CHARS_MAX).collect()
+}
+
+fn member<'a>(members: &[(String, &'a RawValue)], name: &str) -> Option<&'a RawValue> {
+    members.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+}
+
+fn string(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// The text of an object with another value for one of its members, wherever it stands.
+fn rewritten(members: &[(String, &RawValue)], name: &str, value: &str) -> String {
+    let member = |(key, raw): &(String, &RawValue)| {
+        let value = if key == name { value } else { raw.get() };
+        format!("{}:{value}", serde_json::Value::from(key.as_str()))
+    };
+    format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(","))
+}
+
+/// The members of a JSON object, in order, doubles included, each value as its text.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(params: &str) -> CallParts {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{params}}}"#);
+        message(text.as_bytes()).unwrap().call.unwrap()
+    }
+
+    fn code(text: &str) -> (u16, i32) {
+        let rejected = message(text.as_bytes()).unwrap_err();
+        (rejected.status, rejected.code)
+    }
+
+    #[test]
+    fn arguments_are_cut_out_and_the_rest_stays() {
+        let text = r#" {"jsonrpc":"2.0", "id":"a b","method":"tools/call",
+            "params":{"name":"t\u0031","arguments" : {"n":1099.10,"e":1e400,"big":9007199254740993},"_meta":{"x":1.50}}}"#;
+        let Message { text, call } = message(text.as_bytes()).unwrap();
+        assert_eq!(
+            text,
+            r#"{"jsonrpc":"2.0","id":"a b","method":"tools/call","params":{"name":"t\u0031","arguments":{},"_meta":{"x":1.50}}}"#
+        );
+        let call = call.unwrap();
+        assert_eq!(call.arguments.unwrap().value().to_text(), r#"{"n":1099.10,"e":1e400,"big":9007199254740993}"#);
+        assert_eq!(call.request_id.as_deref(), Some("a b"));
+        assert_eq!((call.key, call.approval), (Ok(None), None));
+    }
+
+    #[test]
+    fn bad_arguments_are_the_gates_to_refuse() {
+        for arguments in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":2}"#, "[]", "null", "7", &deep(70)] {
+            let call = call(&format!(r#"{{"name":"t","arguments":{arguments}}}"#));
+            assert!(call.arguments.is_err(), "{arguments}");
+        }
+        assert_eq!(call(r#"{"name":"t"}"#).arguments.unwrap().canonical(), "{}");
+    }
+
+    fn deep(levels: usize) -> String {
+        format!(r#"{{"a":{}{}}}"#, "[".repeat(levels), "]".repeat(levels))
+    }
+
+    #[test]
+    fn the_gates_own_meta_is_read() {
+        let of = |meta: &str| call(&format!(r#"{{"name":"t","_meta":{{{meta}}}}}"#));
+        let both = of(r#""dev.portcullis/idempotency-key":"\"k\"","dev.portcullis/approval":"ap_1""#);
+        assert_eq!(both.key.unwrap().unwrap().as_str(), "k");
+        assert_eq!(both.approval.as_deref(), Some("ap_1"));
+        assert!(both.arguments.is_ok());
+        for wrong in ["1", "null", "[]", r#""""#, r#""two words""#] {
+            assert_eq!(of(&format!(r#""dev.portcullis/idempotency-key":{wrong}"#)).key, Err(BadKey), "{wrong}");
+        }
+        for wrong in ["1", "null", "{}"] {
+            let call = of(&format!(r#""dev.portcullis/approval":{wrong}"#));
+            assert!(matches!(call.arguments, Err(BadArguments::Meta(APPROVAL))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_anywhere_else_is_refused() {
+        for text in [
+            r#"{"method":"ping","method":"tools/call","id":1}"#,
+            r#"{"method":"tools/call","params":{"name":"a"},"params":{"name":"b"},"id":1}"#,
+            r#"{"method":"tools/call","params":{"name":"a","name":"b"},"id":1}"#,
+            r#"{"method":"tools/call","params":{"name":"a","arguments":{},"arguments":{"x":1}},"id":1}"#,
+            r#"{"method":"tools/call","params":{"name":"a","arguments":{},"\u0061rguments":{"x":1}},"id":1}"#,
+            r#"{"method":"tools/call","params":{"name":"a","_meta":{"k":1,"k":2}},"id":1}"#,
+            r#"{"method":"tools/list","params":{"_meta":{"k":1,"k":2}},"id":1}"#,
+        ] {
+            assert_eq!(code(text), (400, -32600), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        assert_eq!(code(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#), (400, -32600));
+        assert_eq!(code("7"), (400, -32600));
+        assert_eq!(code(r#"{"id":1,"method":"ping","params":"#), (400, -32700));
+        assert_eq!(code(""), (400, -32700));
+        assert_eq!(code(&format!(r#"{{"method":"x","params":{}}}"#, deep(70))), (400, -32600));
+        assert_eq!(message(b"\xff").unwrap_err().code, -32700);
+    }
+
+    #[test]
+    fn what_is_not_relayed_is_refused_with_the_calls_id() {
+        for param in [r#""task":{"ttl":1}"#, r#""inputResponses":{}"#, r#""requestState":"x""#, r#""task":null"#] {
+            let text = format!(r#"{{"id":"q","method":"tools/call","params":{{"name":"t",{param}}}}}"#);
+            let rejected = message(text.as_bytes()).unwrap_err();
+            assert_eq!((rejected.status, rejected.code, rejected.id.as_str()), (200, -32602, r#""q""#), "{param}");
+            let text: serde_json::Value = serde_json::from_str(&rejected.to_text()).unwrap();
+            assert_eq!(text["id"], "q");
+        }
+    }
+
+    #[test]
+    fn other_messages_pass_as_they_are() {
+        let text = r#" {"id":1, "method":"tools/list","params":{"arguments":{"n":1.0}}}"#;
+        let Message { text: passed, call } = message(text.as_bytes()).unwrap();
+        assert_eq!(passed, text);
+        assert!(call.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_bounded() {
+        let max = limits::BODY_BYTES_MAX;
+        assert_eq!(read(Body::from(vec![b' '; max])).await.map(|bytes| bytes.len()), Ok(max));
+        assert_eq!(read(Body::from(vec![b' '; max + 1])).await, Err(BodyError::TooLarge(max + 1)));
+    }
+}

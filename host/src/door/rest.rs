@@ -1,0 +1,108 @@
+//! The REST door: `GET /v1/tools` and `POST /v1/tools/{name}`.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+
+use super::body::{self, BodyError};
+use super::{Door, Pipeline, answer, credential};
+use crate::call::{Arguments, BadArguments, BadKey, IdempotencyKey, Origin};
+use crate::json::JsonError;
+use crate::{call, limits};
+
+/// draft-ietf-httpapi-idempotency-key-header-07
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// `GET /v1/tools`: the definitions of the tools that the caller sees.
+pub(super) async fn tools<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
+    let address = super::address(request.extensions());
+    let credential = credential::take(request.headers_mut());
+    let principal = match door.gate.authenticate(credential, address).await {
+        Ok(principal) => principal,
+        Err(refused) => return answer::refusal(&refused),
+    };
+    match door.gate.tools(&principal).await {
+        Ok(tools) => {
+            let definitions: Vec<String> = tools.iter().map(|tool| tool.definition.to_text()).collect();
+            answer::json_text(StatusCode::OK, format!(r#"{{"tools":[{}]}}"#, definitions.join(",")))
+        }
+        Err(refused) => answer::refusal(&refused),
+    }
+}
+
+/// `POST /v1/tools/{name}`: a call; the body is its arguments.
+pub(super) async fn call<G: Pipeline>(
+    State(door): State<Door<G>>,
+    tool: Result<Path<String>, PathRejection>,
+    mut request: Request,
+) -> Response {
+    let address = super::address(request.extensions());
+    let credential = credential::take(request.headers_mut());
+    let principal = match door.gate.authenticate(credential, address).await {
+        Ok(principal) => principal,
+        Err(refused) => return answer::refusal(&refused),
+    };
+    let Ok(Path(tool)) = tool else {
+        return answer::problem(StatusCode::BAD_REQUEST, "bad_path", "the tool's name is not UTF-8");
+    };
+    let (parts, body) = request.into_parts();
+    let request = call::Request {
+        tool,
+        arguments: arguments(&parts.headers, body::read(body).await),
+        key: key(&parts.headers),
+        approval: None,
+        origin: Origin::Rest,
+        address,
+        request_id: request_id(&parts.headers),
+    };
+    match door.gate.call(principal, request).await {
+        Ok(answered) => match answer::call_result(&answered, false) {
+            Some(text) => {
+                let mut response = answer::json_text(StatusCode::OK, text);
+                if answered.replayed {
+                    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                }
+                response
+            }
+            None => answer::problem(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "the kept answer is not an object; tell the gate's owner",
+            ),
+        },
+        Err(refused) => answer::refusal(&refused),
+    }
+}
+
+fn arguments(headers: &HeaderMap, body: Result<Vec<u8>, BodyError>) -> Result<Arguments, BadArguments> {
+    let bytes = body.map_err(|error| match error {
+        BodyError::TooLarge(found) => {
+            BadArguments::Json(Arc::new(JsonError::TooLarge { found, max: limits::BODY_BYTES_MAX }))
+        }
+        BodyError::Incomplete => BadArguments::Incomplete,
+    })?;
+    if !bytes.is_empty() && !body::is_json(headers) {
+        return Err(BadArguments::MediaType);
+    }
+    Arguments::parse(&bytes)
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, BadKey> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => IdempotencyKey::parse(value.to_str().map_err(|_| BadKey)?.trim()).map(Some),
+        // Which of two is meant is not for a gate to guess.
+        (Some(_), Some(_)) => Err(BadKey),
+    }
+}
+
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    Some(text.chars().take(limits::REQUEST_ID_CHARS_MAX).collect())
+}

@@ -1,0 +1,109 @@
+//! The tools that a server offers, as it wrote them.
+
+use crate::catalog::Annotations;
+use crate::json::Value;
+use crate::limits;
+
+/// A tool as its server offers it.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// The server's name for it.
+    pub name: String,
+    /// Its definition (`Tool` of the MCP schema), with every field that the server wrote.
+    pub definition: Value,
+    /// What the server says of it.
+    pub annotations: Annotations,
+    /// The JSON schema of its arguments.
+    pub input_schema: Value,
+    /// The JSON schema of its structured result, where it promises one.
+    pub output_schema: Option<Value>,
+}
+
+/// One page of tools.
+pub(super) struct Page {
+    pub(super) tools: Vec<Offered>,
+    pub(super) next: Option<String>,
+}
+
+/// Reads the result of `tools/list`. A tool that cannot be read is left out, with a word to the log: it cannot be
+/// called then, and the others can.
+pub(super) fn page(server: &str, result: Value) -> Result<Page, &'static str> {
+    let next = match result.get("nextCursor") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(cursor)) => Some(cursor.clone()),
+        Some(_) => return Err("its cursor is not a string"),
+    };
+    let Value::Object(members) = result else { return Err("it is not an object") };
+    let tools = members.into_iter().find(|(key, _)| key == "tools").map(|(_, value)| value);
+    let Some(Value::Array(tools)) = tools else { return Err("it has no list of tools") };
+    let read = |definition: Value| {
+        let name = definition.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        offered(definition)
+            .inspect_err(|what| tracing::warn!(server, tool = name, what, "a tool of the server is left out"))
+            .ok()
+    };
+    Ok(Page { tools: tools.into_iter().filter_map(read).collect(), next })
+}
+
+fn offered(definition: Value) -> Result<Offered, &'static str> {
+    let name = definition.get("name").and_then(Value::as_str).ok_or("it has no name")?.to_owned();
+    if name.is_empty() || name.chars().count() > limits::TOOL_NAME_CHARS_MAX {
+        return Err("its name is empty or too long");
+    }
+    let object = |key| match definition.get(key) {
+        Some(schema @ Value::Object(_)) => Some(schema.clone()),
+        _ => None,
+    };
+    let input_schema = object("inputSchema").ok_or("its input schema is not an object")?;
+    let output_schema = object("outputSchema");
+    let annotations = annotations(definition.get("annotations"));
+    Ok(Offered { name, annotations, input_schema, output_schema, definition })
+}
+
+fn annotations(value: Option<&Value>) -> Annotations {
+    let cautious = Annotations::default();
+    let said = |key, default| match value.and_then(|value| value.get(key)) {
+        Some(Value::Bool(said)) => *said,
+        _ => default,
+    };
+    Annotations {
+        read_only: said("readOnlyHint", cautious.read_only),
+        destructive: said("destructiveHint", cautious.destructive),
+        idempotent: said("idempotentHint", cautious.idempotent),
+        open_world: said("openWorldHint", cautious.open_world),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn read(text: &str) -> Result<Page, &'static str> {
+        page("s", json::parse(text.as_bytes(), limits::ANSWER).unwrap())
+    }
+
+    #[test]
+    fn a_definition_keeps_every_field() {
+        let tool = r#"{"name":"t","inputSchema":{"type":"object","maximum":1e400},"x-own":[1.50],"annotations":{"readOnlyHint":true,"destructiveHint":"no"}}"#;
+        let page = read(&format!(r#"{{"tools":[{tool}],"nextCursor":"2"}}"#)).unwrap();
+        assert_eq!(page.next.as_deref(), Some("2"));
+        assert_eq!(page.tools[0].definition.to_text(), tool);
+        assert_eq!(page.tools[0].input_schema.to_text(), r#"{"type":"object","maximum":1e400}"#);
+        // What is not said in so many words is not said.
+        assert_eq!(page.tools[0].annotations, Annotations { read_only: true, ..Annotations::default() });
+    }
+
+    #[test]
+    fn a_broken_tool_is_left_out_and_a_broken_list_is_an_error() {
+        let page = read(
+            r#"{"tools":[{"inputSchema":{}},{"name":"","inputSchema":{}},{"name":"a"},{"name":"b","inputSchema":[]},7,
+                {"name":"good","inputSchema":{}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(page.tools.iter().map(|tool| tool.name.as_str()).collect::<Vec<_>>(), ["good"]);
+        for text in ["[]", "{}", r#"{"tools":{}}"#, r#"{"tools":[],"nextCursor":3}"#] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}
