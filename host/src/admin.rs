@@ -172,7 +172,7 @@ impl Admin {
         let set = policies
             .set()
             .map_err(|_| AdminError::NoPolicy(policies.why().unwrap_or_else(|| "there are no policies".into())))?;
-        Ok(json!(set.entries()))
+        Ok(json!(set.list()))
     }
 }
 

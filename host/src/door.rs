@@ -14,13 +14,14 @@ use axum::http::{Extensions, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, get, post};
 
-use crate::call::Request;
+use crate::call::{Origin, Request};
 use crate::catalog::Tool;
 use crate::gate::{Answered, Credential, Gate, Readiness, Refused};
 use crate::identity::Principal;
 
 mod answer;
 mod body;
+mod command;
 mod credential;
 mod guard;
 mod listen;
@@ -30,6 +31,7 @@ pub mod socket;
 #[cfg(test)]
 mod tests;
 
+pub use command::commands;
 pub use listen::serve;
 
 /// What lies behind the doors.
@@ -39,6 +41,7 @@ pub trait Pipeline: Send + Sync + 'static {
         self: &Arc<Self>,
         credential: Credential,
         address: Option<IpAddr>,
+        origin: Origin,
     ) -> impl Future<Output = Result<Arc<Principal>, Box<Refused>>> + Send;
 
     /// [`Gate::call`].
@@ -52,6 +55,7 @@ pub trait Pipeline: Send + Sync + 'static {
     fn tools(
         self: &Arc<Self>,
         principal: &Arc<Principal>,
+        origin: Origin,
     ) -> impl Future<Output = Result<Vec<Arc<Tool>>, Box<Refused>>> + Send;
 
     /// [`Gate::readiness`].
@@ -63,16 +67,17 @@ impl Pipeline for Gate {
         self: &Arc<Self>,
         credential: Credential,
         address: Option<IpAddr>,
+        origin: Origin,
     ) -> Result<Arc<Principal>, Box<Refused>> {
-        Gate::authenticate(self, credential, address).await
+        Gate::authenticate(self, credential, address, origin).await
     }
 
     async fn call(self: &Arc<Self>, principal: Arc<Principal>, request: Request) -> Result<Answered, Box<Refused>> {
         Gate::call(self, principal, request).await
     }
 
-    async fn tools(self: &Arc<Self>, principal: &Arc<Principal>) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
-        Gate::tools(self, principal).await
+    async fn tools(self: &Arc<Self>, principal: &Arc<Principal>, origin: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+        Gate::tools(self, principal, origin).await
     }
 
     fn readiness(&self) -> Readiness {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Folder};
 use crate::call::{CorrelationId, Origin, Request, ToolAnswer};
 use crate::catalog::{self, Catalog, Tool};
 use crate::clock::Clock;
@@ -28,7 +28,6 @@ mod refuse;
 mod trail;
 
 use facts::StoreFacts;
-use refuse::Denials;
 use trail::Trail;
 
 /// A credential as it came: the text after `Bearer `.
@@ -85,8 +84,8 @@ pub struct Gate {
     pub policies: Policies,
     /// What the host itself limits.
     pub ceilings: Vec<Ceiling>,
-    /// Refusals of strangers, folded.
-    pub denials: Denials,
+    /// Refusals that anybody can provoke without end, folded.
+    pub folder: Folder,
 }
 
 impl Gate {
@@ -98,10 +97,11 @@ impl Gate {
         &self,
         credential: Credential,
         address: Option<IpAddr>,
+        origin: Origin,
     ) -> Result<Arc<Principal>, Box<Refused>> {
-        let found =
-            self.admission.address(address).map_err(Refusal::from).and_then(|()| {
-                match identity::authenticate(&self.store, credential.as_deref().map_or("", String::as_str)) {
+        let admitted = self.admission.address(address, origin.route());
+        let found = admitted.map_err(Refusal::from).and_then(|()| {
+            match identity::authenticate(&self.store, credential.as_deref().map_or("", String::as_str)) {
                     Ok(Some(principal)) => Ok(Arc::new(principal)),
                     Ok(None) => Err(refuse::unauthenticated(credential.is_some())),
                     Err(error) => Err(refuse::store(&error)),

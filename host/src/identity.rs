@@ -61,8 +61,6 @@ pub struct Principal {
     pub quarantined: bool,
     /// What its credential claims: name and value.
     pub claims: Vec<(String, String)>,
-    /// It is held to stricter limits.
-    pub quarantined: bool,
     checked: (),
 }
 
@@ -78,7 +76,6 @@ impl Principal {
             owner: None,
             roles: roles.iter().map(|role| (*role).to_owned()).collect(),
             trust: 100,
-            quarantined: false,
             claims: Vec::new(),
             quarantined: false,
             checked: (),

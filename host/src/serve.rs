@@ -10,15 +10,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
-use crate::admission::Admission;
+use crate::admission::{Admission, Folder};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::door::socket::{self, Socket, SocketError};
 use crate::door::{self, DoorOptions};
-use crate::gate::{Denials, Gate};
+use crate::gate::Gate;
 use crate::idempotency::Idempotency;
 use crate::policy::{EngineError, Policies};
-use crate::seal::{SealError, StoreKey};
+use crate::seal::{self, SealError, StoreKey};
 use crate::store::{Options, Store, StoreError};
 use crate::{limits, task};
 
@@ -47,6 +48,9 @@ pub enum StartError {
     /// The store's key.
     #[error(transparent)]
     Key(#[from] SealError),
+    /// There is a store, and its key is gone.
+    #[error("the key `{}` is missing, and the store beside it was sealed with it; put it back from a backup", .0.display())]
+    KeyGone(PathBuf),
     /// The sandbox.
     #[error("the policy engine does not start: {0}")]
     Engine(#[from] EngineError),
@@ -59,19 +63,14 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// The Unix socket.
-    #[error("cannot open the socket `{}`: {source}", path.display())]
-    Socket {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 /// The path of the Unix socket in a data directory.
 #[must_use]
 pub fn socket_path(data: &Path) -> PathBuf {
-    data.join("admin.sock")
+    data.join(socket::FILE_NAME)
 }
 
 /// The store in a data directory, with its key. The directory is made when it is missing, for its owner only.
@@ -83,9 +82,13 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
         .create(data)
         .map_err(path)?;
-    let store = Store::open(&data.join("store"), Options::default())
-        .map_err(|source| StartError::Store { path: data.join("store"), source })?;
-    let key = StoreKey::open(&data.join("store.key"))?;
+    let (at, key) = (data.join("store"), data.join(seal::KEY_FILE));
+    if at.exists() && !key.exists() {
+        return Err(StartError::KeyGone(key));
+    }
+    let store = Store::open(&at, Options::default())
+        .map_err(|source| StartError::Store { path: at, source })?;
+    let key = StoreKey::open_or_create(data)?;
     Ok((store, key))
 }
 
@@ -117,15 +120,15 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         idempotency: Idempotency::new(Arc::new(key)),
         policies: policies.clone(),
         ceilings: config.ceilings,
-        denials: Denials::default(),
+        folder: Folder::default(),
         clock: clock.clone(),
     });
     let mut doors = Vec::new();
 
     let socket = socket_path(&config.data);
     let admin = door::commands(Admin::new(store, clock, Some(policies)));
-    let listening = door::socket::bind(&socket).await.map_err(|source| StartError::Socket { path: socket.clone(), source })?;
-    doors.push(task::spawn("socket", door::socket::serve(listening, admin, stop.clone())));
+    let bound = Socket::bind(&socket).await?;
+    doors.push(task::spawn("socket", bound.serve(admin, stop.clone())));
 
     gate.catalog.keep();
     doors.push(task::spawn("folded refusals", fold(Arc::clone(&gate), stop.clone())));
@@ -141,9 +144,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
 
 async fn fold(gate: Arc<Gate>, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(FOLD_EVERY)).await.is_some() {
-        gate.write_folded().await;
+        gate.write_folded(false).await;
     }
-    gate.write_folded().await;
+    gate.write_folded(true).await;
 }
 
 impl Running {

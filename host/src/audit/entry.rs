@@ -121,6 +121,13 @@ impl Entry {
         }
     }
 
+    /// The same entry at another moment.
+    #[must_use]
+    pub fn moved_to(mut self, at: Timestamp) -> Self {
+        self.timestamp = at;
+        self
+    }
+
     /// Adds who did it.
     #[must_use]
     pub fn principal(mut self, principal: &Principal) -> Self {

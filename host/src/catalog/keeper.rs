@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::{Catalog, Tool, definition};
+use super::{Catalog, Server, Tool, definition};
 use crate::config::ServerConfig;
 use crate::task;
 use crate::upstream::{Upstream, UpstreamError};
@@ -36,6 +36,17 @@ pub enum ServerState {
     },
 }
 
+impl Server {
+    fn down(&self, why: String, upstream: Option<Upstream>) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let tools = match &mut *state {
+            ServerState::Starting => BTreeMap::new(),
+            ServerState::Up { tools, .. } | ServerState::Down { tools, .. } => std::mem::take(tools),
+        };
+        *state = ServerState::Down { why, upstream, tools };
+    }
+}
+
 impl Catalog {
     /// Starts every server and keeps looking after it. Returns at once.
     pub fn keep(&self) {
@@ -62,13 +73,7 @@ impl Catalog {
                 }
                 Err(error) => {
                     tracing::warn!(server = %server.config.name, %error, "server is down");
-                    let mut state = server.state.write().unwrap_or_else(PoisonError::into_inner);
-                    let tools = match &mut *state {
-                        ServerState::Starting => BTreeMap::new(),
-                        ServerState::Up { tools, .. } | ServerState::Down { tools, .. } => std::mem::take(tools),
-                    };
-                    *state = ServerState::Down { why: error.to_string(), upstream: upstream.clone(), tools };
-                    drop(state);
+                    server.down(error.to_string(), upstream.clone());
                     self.0.tried.notify_waiters();
                     tokio::time::sleep(wait).await;
                     wait = wait.saturating_mul(2).min(RETRY_MAX);

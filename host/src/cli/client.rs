@@ -38,13 +38,13 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, Clie
 /// None when no gate listens there.
 async fn ask(path: &Path, command: &Command) -> Result<Option<Result<Value, ClientError>>, ClientError> {
     let body = serde_json::to_value(command).map_err(|error| ClientError::Refused(error.to_string()))?;
-    match socket::request(path, "POST", "/v1/command", Some(body)).await {
+    match socket::request(path, socket::Method::POST, "/v1/command", Some(body)).await {
         Ok((200, answer)) => Ok(Some(Ok(answer))),
         Ok((_, answer)) => {
             let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gate refused the command");
             Ok(Some(Err(ClientError::Refused(message.to_owned()))))
         }
-        Err(SocketError::NoGate) => Ok(None),
+        Err(SocketError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -167,16 +167,20 @@ fn tool(entry: schema::Tool) -> Result<ToolConfig, String> {
 }
 
 fn limit(entry: schema::Limit) -> Result<admission::Limit, String> {
-    let name = entry.name.clone();
-    admission::Limit::new(
-        entry.name,
-        &entry.tools,
-        entry.route.as_deref(),
-        &entry.rate,
-        entry.per.as_deref(),
-        entry.quarantined.as_deref(),
-    )
-    .map_err(|error| format!("[[limit]] `{name}`: {error}"))
+    let quarantined = entry.quarantined.as_deref();
+    admission::Limit::parse(&entry.name, &entry.tools, entry.route, &entry.rate, entry.per, quarantined)
+        .map_err(|error| said(&error))
+}
+
+/// An error with its causes, on one line.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn ceiling(entry: schema::CeilingEntry) -> Result<Ceiling, String> {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::IdempotencyRule;
+use crate::admission::{Per, Route};
 
 pub(super) const TOP: &[&str] = &["gate", "server", "limit", "tool", "ceiling"];
 pub(super) const GATE: &[&str] = &["listen", "admin", "data", "policies", "allowed_hosts", "allowed_origins"];
@@ -67,9 +68,10 @@ pub(super) struct Limit {
     pub(super) name: String,
     #[serde(default)]
     pub(super) tools: Vec<String>,
-    pub(super) route: Option<String>,
+    pub(super) route: Option<Route>,
     pub(super) rate: String,
-    pub(super) per: Option<String>,
+    #[serde(default)]
+    pub(super) per: Per,
     pub(super) quarantined: Option<String>,
 }
 

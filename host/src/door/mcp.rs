@@ -83,7 +83,7 @@ pub(super) fn service<G: Pipeline>(gate: Arc<G>) -> Service<G> {
 pub(super) async fn handle<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
     let address = super::address(request.extensions());
     let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address).await {
+    let principal = match door.gate.authenticate(credential, address, Origin::Mcp).await {
         Ok(principal) => principal,
         Err(refused) => return answer::refusal(&refused),
     };
@@ -183,7 +183,7 @@ impl<G: Pipeline> ServerHandler for Handler<G> {
             return Err(ErrorData::invalid_params("there is one page: ask for it without a cursor", None));
         }
         let exchange = exchange(&context)?;
-        let tools = self.gate.tools(&exchange.principal).await.map_err(|refused| {
+        let tools = self.gate.tools(&exchange.principal, Origin::Mcp).await.map_err(|refused| {
             let refusal = &refused.refusal;
             // Outside of the range that JSON-RPC keeps for itself.
             let code = ErrorCode(i32::from(refusal.code.status()));

@@ -22,11 +22,11 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 pub(super) async fn tools<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
     let address = super::address(request.extensions());
     let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address).await {
+    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
         Ok(principal) => principal,
         Err(refused) => return answer::refusal(&refused),
     };
-    match door.gate.tools(&principal).await {
+    match door.gate.tools(&principal, Origin::Rest).await {
         Ok(tools) => {
             let definitions: Vec<String> = tools.iter().map(|tool| tool.definition.to_text()).collect();
             answer::json_text(StatusCode::OK, format!(r#"{{"tools":[{}]}}"#, definitions.join(",")))
@@ -43,7 +43,7 @@ pub(super) async fn call<G: Pipeline>(
 ) -> Response {
     let address = super::address(request.extensions());
     let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address).await {
+    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
         Ok(principal) => principal,
         Err(refused) => return answer::refusal(&refused),
     };

@@ -1,14 +1,14 @@
 //! Refusals of the gate's own, and how they get into the audit log.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::trail::Trail;
 use super::{Gate, Refused, refusal};
-use crate::admission::{Fold, Folder};
+use crate::admission::{AddressKey, Fold, FoldKey};
 use crate::audit;
 use crate::call::{CorrelationId, Origin};
 use crate::config::span;
@@ -19,10 +19,6 @@ use crate::store::StoreError;
 
 /// How long a caller waits before it tries a store again that could not commit.
 const STORE_RETRY: Duration = Duration::from_secs(5);
-
-/// Refusals that strangers can provoke without end: one entry, then one a minute that counts the rest.
-#[derive(Clone, Default)]
-pub struct Denials(Arc<Mutex<Folder>>);
 
 /// A new correlation id; without randomness there is no id, and without an id no call.
 pub(super) fn correlation_id() -> Result<CorrelationId, Box<Refused>> {
@@ -118,12 +114,12 @@ impl Gate {
             "refused: {}",
             refusal.message
         );
-        let fold = match refusal.code {
-            Code::RateLimited => self.fold(&format!("principal {}", trail.principal_id()), refusal.code),
-            _ => Fold::Write,
+        let repeats = match (refusal.code, trail.principal_id()) {
+            (Code::RateLimited, Some(id)) => self.fold(FoldKey::Principal(id.to_owned()), refusal.code),
+            _ => Some(0),
         };
-        if fold == Fold::Write {
-            self.write_down(trail.refused(&refusal)).await;
+        if let Some(repeats) = repeats {
+            self.write_down(trail.refused(&refusal, repeats)).await;
         }
         Box::new(Refused { correlation_id: trail.id, refusal, replayed })
     }
@@ -134,9 +130,12 @@ impl Gate {
             Ok(id) => id,
             Err(refused) => return refused,
         };
-        let whose = address.map_or_else(|| "no address".to_owned(), |address| format!("address {address}"));
-        if refusal.code != Code::StoreUnavailable && self.fold(&whose, refusal.code) == Fold::Write {
-            self.write_down(Trail::stranger(correlation_id, self.clock.now(), address).refused(&refusal)).await;
+        let whose = FoldKey::Address(AddressKey::new(address));
+        if refusal.code != Code::StoreUnavailable
+            && let Some(repeats) = self.fold(whose, refusal.code)
+        {
+            let trail = Trail::stranger(correlation_id, self.clock.now(), address);
+            self.write_down(trail.refused(&refusal, repeats)).await;
         }
         Box::new(Refused { correlation_id, refusal, replayed: false })
     }
@@ -149,15 +148,19 @@ impl Gate {
         }
     }
 
-    fn fold(&self, whose: &str, code: Code) -> Fold {
-        let mut folder = self.denials.0.lock().unwrap_or_else(PoisonError::into_inner);
-        folder.fold(whose, code, self.clock.now())
+    /// How many refusals like this one were only counted before it, or none where this one is only counted, too.
+    fn fold(&self, whose: FoldKey, code: Code) -> Option<u64> {
+        match self.folder.fold(whose, code, self.clock.monotonic()) {
+            Fold::Write { repeats } => Some(repeats),
+            Fold::Count => None,
+        }
     }
 
-    /// Writes down how many refusals were folded in minutes that are over. Called every so often.
-    pub async fn write_folded(&self) {
-        let due = self.denials.0.lock().unwrap_or_else(PoisonError::into_inner).drain_due(self.clock.now());
-        for (whose, code, count) in due {
+    /// Writes down how many refusals were only counted in minutes that are over. Called every so often; at the end,
+    /// `all` of them.
+    pub async fn write_folded(&self, all: bool) {
+        let now = if all { Duration::MAX } else { self.clock.monotonic() };
+        for (whose, code, count) in self.folder.drain_due(now) {
             if let Ok(id) = correlation_id() {
                 self.write_down(Trail::folded(id, self.clock.now(), &whose, code, count)).await;
             }

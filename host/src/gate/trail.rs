@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::Ended;
+use crate::admission::FoldKey;
 use crate::audit::{Entry, Status};
 use crate::call::{Call, CorrelationId, Origin, Request};
 use crate::clock::Timestamp;
@@ -72,16 +73,16 @@ impl Trail {
     }
 
     /// Refusals that were counted and not written one by one.
-    pub(super) fn folded(id: CorrelationId, time: Timestamp, whose: &str, code: Code, count: u64) -> Entry {
+    pub(super) fn folded(id: CorrelationId, time: Timestamp, whose: &FoldKey, code: Code, count: u64) -> Entry {
         Entry::new(time, id, "repeated refusals", Status::AccessDenied)
             .code(code)
-            .metadata("whose", whose)
+            .metadata("whose", whose.to_string())
             .metadata("count", count)
     }
 
     /// Whose call it is.
-    pub(super) fn principal_id(&self) -> &str {
-        self.principal.as_ref().map_or("", |principal| &principal.id)
+    pub(super) fn principal_id(&self) -> Option<&str> {
+        self.principal.as_ref().map(|principal| principal.id.as_str())
     }
 
     /// The tool is known and the arguments are its own.
@@ -161,10 +162,13 @@ impl Trail {
         self.entry(Status::Replayed).metadata("first_correlation_id", first)
     }
 
-    /// It was refused.
-    pub(super) fn refused(&self, refusal: &Refusal) -> Entry {
+    /// It was refused; so often before without being written down.
+    pub(super) fn refused(&self, refusal: &Refusal, repeats: u64) -> Entry {
         let mut entry = self.decided(self.entry(Status::AccessDenied));
         entry = entry.code(refusal.code).metadata("message", refusal.message.as_str());
+        if repeats > 0 {
+            entry = entry.metadata("repeats", repeats);
+        }
         if let Some(details) = &refusal.details {
             entry = entry.metadata("details", details.clone());
         }

@@ -24,6 +24,8 @@ pub enum Prefix {
     IdempotencyKey,
     /// Calls that have a permit and no outcome, by id.
     OpenCall,
+    /// When answered idempotency keys expire, by time, agent and key.
+    Expiry,
     /// Fingerprints of calls that are in flight or unknown, by agent and fingerprint.
     Twin,
     /// What is kept of each call, by id.
@@ -40,13 +42,14 @@ pub enum Prefix {
 
 impl Prefix {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Agent,
         Self::Person,
         Self::Credential,
         Self::IdempotencyKey,
         Self::OpenCall,
+        Self::Expiry,
         Self::Twin,
         Self::Call,
         Self::Ledger,
@@ -65,6 +68,7 @@ impl Prefix {
             Self::Credential => b"credential/",
             Self::IdempotencyKey => b"key/",
             Self::OpenCall => b"open/",
+            Self::Expiry => b"expiry/",
             Self::Twin => b"twin/",
             Self::Call => b"call/",
             Self::Ledger => b"ledger/",

@@ -20,7 +20,7 @@ impl Agent {
     pub(super) async fn connect(name: &str, url: &str, key: &str) -> Result<Self, Failure> {
         let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
         let transport = StreamableHttpClientTransport::from_config(config);
-        let lifecycle = ClientLifecycleMode::Auto { preferred_versions: Vec::new() };
+        let lifecycle = ClientLifecycleMode::Auto { preferred_versions: Vec::new(), legacy_version: None };
         let client = serve_client_with_lifecycle((), transport, lifecycle).await.map_err(said)?;
         Ok(Self { name: name.to_owned(), client })
     }
