@@ -119,7 +119,7 @@ impl Gate {
     /// `rate_limited`, `no_policy`.
     pub async fn tools(&self, principal: &Arc<Principal>, origin: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         let listed = async {
-            self.admission.principal(principal, None, origin.route(), None)?;
+            let _admitted = self.admission.principal(principal, None, origin.route(), None)?;
             let set = self.policies.set()?;
             let tools = self.catalog.tools();
             let seen = self.policies.visible(&set, principal, &tools).await;
