@@ -40,6 +40,9 @@ impl fmt::Display for BadAmount {
 impl std::error::Error for BadAmount {}
 
 impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
     /// Takes a decimal string.
     ///
     /// # Errors
@@ -69,6 +72,12 @@ impl Amount {
         let sum = self.0.checked_add(other.0)?;
         // `Decimal` gives decimals up to make room for digits: taking one part away must leave the other.
         (sum.checked_sub(other.0)? == self.0 && sum.checked_sub(self.0)? == other.0).then_some(Self(sum))
+    }
+
+    /// Whether it has no decimals.
+    #[must_use]
+    pub fn is_whole(self) -> bool {
+        self.0.is_integer()
     }
 
     /// As the contract writes it, with its currency.

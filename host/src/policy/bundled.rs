@@ -22,8 +22,8 @@ macro_rules! bundled {
     };
 }
 
-const BUNDLED: &[Bundled] = &[bundled!("rbac")];
-const NAMES: &[&str] = &["rbac"];
+const BUNDLED: &[Bundled] = &[bundled!("rbac"), bundled!("spending-caps")];
+const NAMES: &[&str] = &["rbac", "spending-caps"];
 
 fn find(name: &str) -> Option<&'static Bundled> {
     BUNDLED.iter().find(|bundled| bundled.name == name)
@@ -51,4 +51,88 @@ pub fn vectors(name: &str) -> Option<&'static str> {
 #[must_use]
 pub fn schema(name: &str) -> Option<&'static str> {
     find(name).map(|bundled| bundled.schema)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+    use crate::policy::build::{built_from, sources};
+
+    fn policies() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies")
+    }
+
+    #[test]
+    fn each_policy_of_the_repository_is_bundled_once() {
+        let crates = std::fs::read_dir(policies()).unwrap().map(|entry| entry.unwrap().path());
+        let mut crates: Vec<_> = crates
+            .filter(|path| path.join("Cargo.toml").is_file())
+            .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+            .collect();
+        crates.sort();
+        assert_eq!(crates, names());
+        assert_eq!(BUNDLED.iter().map(|bundled| bundled.name).collect::<Vec<_>>(), names());
+        let kept = std::fs::read_dir(policies().join("dist")).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut kept: Vec<_> = kept.map(|name| name.to_string_lossy().into_owned()).collect();
+        kept.sort();
+        assert_eq!(kept, names().iter().map(|name| format!("{name}.wasm")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_kept_components_are_built_from_the_sources_that_are_here() {
+        for name in names() {
+            let kept = built_from(component(name).unwrap()).map(|from| from.sources);
+            let here = sources(&policies().join(name)).unwrap();
+            assert_eq!(
+                kept.as_ref(),
+                Some(&here),
+                "policies/dist/{name}.wasm is stale: run scripts/build-policies.sh and commit what it writes"
+            );
+        }
+    }
+
+    #[test]
+    fn the_components_import_nothing_but_the_contract() {
+        for name in names() {
+            let engine = wasmtime::Engine::default();
+            let component = wasmtime::component::Component::new(&engine, component(name).unwrap()).unwrap();
+            let kind = component.component_type();
+            let contract = ["types", "json", "arguments", "facts"].map(|part| format!("portcullis:policy/{part}@0.1.0"));
+            let types = ["call", "tool", "principal", "verdict", "visibility", "description", "problem"];
+            for (import, _) in kind.imports(&engine) {
+                let known = contract.iter().any(|part| part == import) || types.contains(&import);
+                assert!(known, "`{name}` imports `{import}`");
+            }
+            let exports: Vec<_> = kind.exports(&engine).map(|(export, _)| export.to_owned()).collect();
+            for export in ["describe", "configure", "evaluate", "visible"] {
+                assert!(exports.iter().any(|found| found == export), "`{name}` does not export `{export}`");
+            }
+        }
+    }
+
+    #[test]
+    fn schemas_are_schemas_and_agree_with_the_policies_on_their_vectors_settings() {
+        for name in names() {
+            let schema: serde_json::Value = serde_json::from_str(schema(name).unwrap()).unwrap();
+            jsonschema::meta::validate(&schema).unwrap();
+            let schema = jsonschema::validator_for(&schema).unwrap();
+            let vectors: serde_json::Value = serde_json::from_str(vectors(name).unwrap()).unwrap();
+            assert!(schema.is_valid(&vectors["settings"]), "`{name}`");
+            for case in vectors["cases"].as_array().unwrap() {
+                let good = case["expect"].get("problems").is_none();
+                if let Some(settings) = case.get("settings")
+                    && good
+                {
+                    assert!(schema.is_valid(settings), "`{name}`, `{}`", case["name"]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_bundled_is_not_there() {
+        assert!(component("rbac.wasm").is_none() && vectors("").is_none() && schema("../rbac").is_none());
+    }
 }
