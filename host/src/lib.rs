@@ -1,6 +1,7 @@
 //! Portcullis: the gate between AI agents and the MCP tools they call.
 #![forbid(unsafe_code)]
 
+pub mod admission;
 pub mod audit;
 pub mod call;
 pub mod catalog;

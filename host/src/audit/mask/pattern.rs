@@ -50,7 +50,7 @@ pattern!(
 pattern!(
     /// A bearer token (RFC 6750, section 2.1).
     BEARER,
-    r"(?i)\b(bearer\s+)([a-z0-9._~+/=-]{6,})"
+    r"(?i)(?-u:\b)(bearer\s+)([a-z0-9._~+/=-]{6,})"
 );
 pattern!(
     /// The header, whatever its scheme.
@@ -69,7 +69,7 @@ pattern!(
       | github_pat_[A-Za-z0-9_]{20,}
       | glpat-[A-Za-z0-9_-]{16,}
       | xox[abeoprs]-[A-Za-z0-9-]{10,}
-      | (?:AKIA|ASIA)[A-Z0-9]{16}\b
+      | (?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)
       | AIza[A-Za-z0-9_-]{30,}
       | ya29\.[A-Za-z0-9_-]{20,}
       | npm_[A-Za-z0-9]{30,}
@@ -89,7 +89,7 @@ pattern!(
 pattern!(
     /// The value behind it, in quotes or up to the next space.
     VALUE,
-    r#"^(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&"'{}\[\]()]+)"#
+    r#"(?s)^(?:"(?:[^"\\]|\\.)*["\\]?|'[^']*'?|[^\s,;&"'{}\[\]()]+)"#
 );
 pattern!(
     /// Digits in groups.
@@ -104,7 +104,7 @@ pattern!(
 pattern!(
     /// How an IBAN begins.
     IBAN_START,
-    r"\b[A-Za-z]{2}[0-9]{2}"
+    r"(?-u:\b)[A-Za-z]{2}[0-9]{2}"
 );
 pattern!(
     /// The next character of an IBAN, which may stand behind a gap.
