@@ -87,7 +87,8 @@ impl Table {
     /// Forgets a full bucket when there is no room for another; how long to wait when none is full.
     fn make_room(&mut self, now: Duration) -> Option<Duration> {
         while self.buckets.len() >= BUCKETS_MAX {
-            let Some(Reverse((time, key))) = self.not_full_before.pop() else { return None };
+            // INVARIANT: each bucket has one place in the heap, so the heap is not empty here.
+            let Reverse((time, key)) = self.not_full_before.pop()?;
             if time > now {
                 self.not_full_before.push(Reverse((time, key)));
                 return Some(time.saturating_sub(now));

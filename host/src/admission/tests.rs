@@ -129,7 +129,7 @@ fn a_call_passes_after_the_wait_and_not_before() {
                     passed += 1;
                 }
             }
-            let pause = random(3) * random(parsed.per().as_millis() as u64 / u64::from(parsed.count()) + 2);
+            let pause = random(3) * random(parsed.per().as_secs() * 1000 / u64::from(parsed.count()) + 2);
             clock.advance(ms(pause));
             elapsed += u128::from(pause);
             let most = u128::from(parsed.count()) + elapsed * u128::from(parsed.count()) / parsed.per().as_millis();
