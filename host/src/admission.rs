@@ -31,9 +31,7 @@ use table::{Key, Table};
 /// Evidence that a call took its tokens. Only [`Admission::principal`] makes one.
 #[derive(Debug)]
 #[must_use]
-pub struct Admitted {
-    taken: (),
-}
+pub struct Admitted(());
 
 /// A bucket is empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +41,8 @@ pub struct RateLimited {
     pub limit: String,
     /// Whose bucket it is.
     pub per: Per,
-    /// How long until the call has its tokens, if nobody else takes them; in whole milliseconds, rounded up.
+    /// How long until the call has its tokens, if nobody else takes them; in whole milliseconds, rounded up. For a
+    /// newcomer that finds no room: when there can be room at the earliest.
     pub retry_after: Duration,
 }
 
@@ -58,10 +57,10 @@ impl RateLimited {
 
 impl From<RateLimited> for Refusal {
     fn from(limited: RateLimited) -> Self {
-        let (seconds, ms) = (limited.retry_after.as_secs(), limited.retry_after.subsec_millis());
-        let message = format!(
-            "The call was not made: {limited}. Wait {seconds}.{ms:03} seconds, then make the same call again."
-        );
+        let (whole, ms) = (limited.retry_after.as_secs(), limited.retry_after.subsec_millis());
+        let seconds = format!("{whole}.{ms:03}");
+        let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+        let message = format!("The call was not made: {limited}. Wait {seconds} s, then make the same call again.");
         Refusal::new(Code::RateLimited, message)
             .retry_after(limited.retry_after)
             .details(json!({ "limit": limited.limit }))
@@ -122,7 +121,7 @@ impl Admission {
                 (Per::Agent, None) => Some((limit.rate, Key::Principal(principal.id.clone()))),
             }
         })?;
-        Ok(Admitted { taken: () })
+        Ok(Admitted(()))
     }
 
     /// Takes a token from the bucket that `choose` names in each limit, or none at all.
@@ -134,7 +133,7 @@ impl Admission {
         let mut refused: Option<RateLimited> = None;
         for (limit, table) in self.limits.iter().zip(tables.iter_mut()) {
             let Some((rate, key)) = choose(limit) else { continue };
-            match table.wait(&key, rate, now) {
+            match table.wait(&key, now) {
                 None => due.push((table, key, rate)),
                 Some(wait) if refused.as_ref().is_none_or(|longest| wait > longest.retry_after) => {
                     refused = Some(RateLimited { limit: limit.name.clone(), per: limit.per, retry_after: wait });

@@ -20,10 +20,6 @@ impl Bucket {
         Self { units: capacity(rate), at: now, rate }
     }
 
-    pub(super) fn rate(&self) -> Rate {
-        self.rate
-    }
-
     /// How long until there is a token; none: there is one.
     pub(super) fn wait(&self, now: Duration) -> Option<Duration> {
         self.until(token(self.rate), now)

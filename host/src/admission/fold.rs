@@ -10,6 +10,9 @@ use std::time::Duration;
 use super::table::AddressKey;
 use crate::refusal::Code;
 
+#[cfg(test)]
+mod tests;
+
 /// How long repeats are counted before they are written.
 const SPAN: Duration = Duration::from_secs(60);
 

@@ -72,7 +72,9 @@ pub enum LimitError {
         source: BadRate,
     },
     /// It would never count anything.
-    #[error("the limit `{limit}` would count nothing: a claim is made by nobody yet and calls no tool; use `per = \"address\"` without `tools`")]
+    #[error(
+        "the limit `{limit}` would count nothing: a claim is made by nobody yet and calls no tool; use `per = \"address\"` without `tools`"
+    )]
     Claim {
         /// The limit's name.
         limit: String,

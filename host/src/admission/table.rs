@@ -57,12 +57,11 @@ pub(super) struct Table {
 impl Table {
     /// How long until this key has a token, in whole milliseconds, rounded up; none: it has one, and [`Table::take`]
     /// may follow.
-    pub(super) fn wait(&mut self, key: &Key, rate: Rate, now: Duration) -> Option<Duration> {
+    pub(super) fn wait(&mut self, key: &Key, now: Duration) -> Option<Duration> {
         let wait = match self.buckets.get(key) {
             Some(bucket) => bucket.wait(now),
             None => self.make_room(now),
         };
-        debug_assert!(self.buckets.get(key).is_none_or(|bucket| bucket.rate() == rate));
         wait.map(whole_ms)
     }
 
@@ -79,10 +78,17 @@ impl Table {
         self.buckets.insert(key, bucket);
     }
 
+    /// How many buckets there are, and how many are looked after.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.buckets.len(), self.not_full_before.len())
+    }
+
     /// Forgets a full bucket when there is no room for another; how long to wait when none is full.
     fn make_room(&mut self, now: Duration) -> Option<Duration> {
         while self.buckets.len() >= BUCKETS_MAX {
-            let Some(Reverse((time, key))) = self.not_full_before.pop() else { return None };
+            // INVARIANT: each bucket has one place in the heap, so the heap is not empty here.
+            let Reverse((time, key)) = self.not_full_before.pop()?;
             if time > now {
                 self.not_full_before.push(Reverse((time, key)));
                 return Some(time.saturating_sub(now));

@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use super::entry::{CORRELATION_ID_CHARS, Entry};
-use super::tree::{self, Hash};
 use super::keys;
+use super::tree::{self, Hash};
 use crate::store::{Read, StoreError, Tx};
 
 mod filter;
@@ -87,7 +87,11 @@ pub fn entries(read: &dyn Read, from: u64, to: u64) -> Result<Vec<Entry>, StoreE
     each(read, from, to, false, &mut |_, entry, length| {
         found.push(entry);
         bytes = bytes.saturating_add(length);
-        if found.len() < ENTRIES_MAX && bytes < READ_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if found.len() < ENTRIES_MAX && bytes < READ_BYTES_MAX {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     })?;
     Ok(found)
 }

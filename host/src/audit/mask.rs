@@ -2,7 +2,7 @@
 //!
 //! Three nets, one behind the other: fields whose *name* says secret, at any depth; arguments at the *pointers* that the
 //! configuration marks secret; and *patterns* in any text: card numbers, IBANs, bearer tokens, keys. A net can miss
-//! what has no name and no form, and now and then holds something harmless. Masking what is masked changes nothing.
+//! what has no name and no form, and now and then holds something harmless.
 
 use std::borrow::Cow;
 

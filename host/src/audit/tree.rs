@@ -83,10 +83,15 @@ pub(super) fn completed<E>(
 /// When the state cannot be read, or a node that must be there is not.
 pub fn append(tx: &mut Tx<'_>, index: u64, leaf: Hash) -> Result<(), StoreError> {
     let mut new = Vec::new();
-    completed(index, leaf, |place| node(tx, place), |place, hash| {
-        new.push((place, hash));
-        Ok(())
-    })?;
+    completed(
+        index,
+        leaf,
+        |place| node(tx, place),
+        |place, hash| {
+            new.push((place, hash));
+            Ok(())
+        },
+    )?;
     for (place, hash) in new {
         tx.put(keys::node(place.level, place.index), hash.0);
     }

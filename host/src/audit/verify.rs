@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::keys;
 use super::log::decode;
 use super::tree::{self, Hash, Place};
-use super::keys;
 use crate::store::{Read, StoreError};
 
 mod diagnose;
@@ -268,9 +268,8 @@ fn stray_nodes(read: &dyn Read) -> Result<Option<Problem>, StoreError> {
     let mut ends = 0;
     let mut bad_key = false;
     read.scan(keys::NODES, keys::NODES_END, false, &mut |key, _| {
-        let end = keys::node_place(key).and_then(|(level, index)| {
-            index.checked_add(1)?.checked_mul(1_u64.checked_shl(level.into())?)
-        });
+        let end = keys::node_place(key)
+            .and_then(|(level, index)| index.checked_add(1)?.checked_mul(1_u64.checked_shl(level.into())?));
         match end {
             Some(end) => ends = end.max(ends),
             None => bad_key = true,
@@ -299,7 +298,6 @@ fn stray_rows(read: &dyn Read, size: u64) -> Result<Option<Problem>, StoreError>
         ControlFlow::Continue(())
     })?;
     let grown = stored_size(read)?.unwrap_or(0);
-    Ok((bad_key || rows > size || end > grown).then(|| {
-        Problem::of(Kind::Index, "the index by correlation id names entries that are not there".into())
-    }))
+    Ok((bad_key || rows > size || end > grown)
+        .then(|| Problem::of(Kind::Index, "the index by correlation id names entries that are not there".into())))
 }

@@ -4,14 +4,44 @@ use crate::json::pointer_tokens;
 
 /// Words of a name that make it secret, in the singular: `pin_code`, `userPIN` and `card.pin` have one, `shipping` has none.
 const WORDS: [&str; 19] = [
-    "password", "passwd", "pwd", "passphrase", "passcode", "secret", "token", "apikey", "authorization", "credential",
-    "cookie", "privatekey", "cvv", "cvc", "csc", "pin", "otp", "totp", "jwt",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "passcode",
+    "secret",
+    "token",
+    "apikey",
+    "authorization",
+    "credential",
+    "cookie",
+    "privatekey",
+    "cvv",
+    "cvc",
+    "csc",
+    "pin",
+    "otp",
+    "totp",
+    "jwt",
 ];
 
 /// What makes a name secret wherever it stands, also in names that are written as one word.
 const PARTS: [&str; 16] = [
-    "password", "passwd", "passphrase", "apikey", "privatekey", "secretkey", "accesskey", "signingkey",
-    "encryptionkey", "clientsecret", "authtoken", "accesstoken", "refreshtoken", "bearertoken", "sessiontoken",
+    "password",
+    "passwd",
+    "passphrase",
+    "apikey",
+    "privatekey",
+    "secretkey",
+    "accesskey",
+    "signingkey",
+    "encryptionkey",
+    "clientsecret",
+    "authtoken",
+    "accesstoken",
+    "refreshtoken",
+    "bearertoken",
+    "sessiontoken",
     "credential",
 ];
 

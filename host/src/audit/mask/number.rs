@@ -12,11 +12,8 @@ pub(super) const CARD_DIGITS_MAX: usize = 19;
 /// microseconds what they are.
 pub(super) fn is_card(digits: &str) -> bool {
     let Some(first) = digits.bytes().next() else { return false };
-    let fits = match (first, digits.len()) {
-        (b'4', CARD_DIGITS_MIN) | (b'1', 15) => true,
-        (b'2'..=b'9', 14..=CARD_DIGITS_MAX) => true,
-        _ => false,
-    };
+    let fits =
+        matches!((first, digits.len()), (b'4', CARD_DIGITS_MIN) | (b'1', 15) | (b'2'..=b'9', 14..=CARD_DIGITS_MAX));
     fits && digits.bytes().all(|byte| byte.is_ascii_digit()) && luhn(digits)
 }
 

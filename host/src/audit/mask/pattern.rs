@@ -29,38 +29,30 @@ pub(super) fn mask(text: &str) -> String {
     cards(&ibans(&named(&text)))
 }
 
-macro_rules! pattern {
-    ($(#[$doc:meta])* $name:ident, $pattern:expr) => {
-        $(#[$doc])*
-        #[expect(clippy::expect_used, reason = "a constant pattern, compiled by every test of this module")]
-        static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($pattern).expect("a valid pattern"));
-    };
+#[expect(clippy::expect_used, reason = "the patterns are constants, and every test compiles them")]
+fn compiled(pattern: &str) -> Regex {
+    Regex::new(pattern).expect("a valid pattern")
 }
 
-pattern!(
-    /// A private key in PEM (RFC 7468), also one whose end was cut off.
-    PRIVATE_KEY,
-    r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)"
-);
-pattern!(
-    /// A password in a URL (RFC 3986, section 3.2.1).
-    USER_INFO,
-    r"(://[^/\s:@]*:)[^/\s@]+@"
-);
-pattern!(
-    /// A bearer token (RFC 6750, section 2.1).
-    BEARER,
-    r"(?i)\b(bearer\s+)([a-z0-9._~+/=-]{6,})"
-);
-pattern!(
-    /// The header, whatever its scheme.
-    AUTHORIZATION,
-    r#"(?i)(authorization["']?\s*[:=]\s*["']?)[^\r\n"',;]+"#
-);
-pattern!(
-    /// Keys that say by their first letters what they are: this gate's own, and those of well-known services.
-    KEY,
-    r"(?x)
+/// A private key in PEM (RFC 7468), also one whose end was cut off.
+static PRIVATE_KEY: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY[A-Z ]*-----|\z)")
+});
+
+/// A password in a URL (RFC 3986, section 3.2.1).
+static USER_INFO: LazyLock<Regex> = LazyLock::new(|| compiled(r"(://[^/\s:@]*:)[^/\s@]+@"));
+
+/// A bearer token (RFC 6750, section 2.1).
+static BEARER: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)(?-u:\b)(bearer\s+)([a-z0-9._~+/=-]{6,})"));
+
+/// The header, whatever its scheme.
+static AUTHORIZATION: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r#"(?i)(authorization["']?\s*[:=]\s*["']?)[^\r\n"',;]+"#));
+
+/// Keys that say by their first letters what they are: this gate's own, and those of well-known services.
+static KEY: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?x)
     (^|[^A-Za-z0-9])
     (?: p[kt]_[A-Za-z0-9_-]{16,}
       | [sr]k_(?:live|test)_[A-Za-z0-9]{10,}
@@ -69,7 +61,7 @@ pattern!(
       | github_pat_[A-Za-z0-9_]{20,}
       | glpat-[A-Za-z0-9_-]{16,}
       | xox[abeoprs]-[A-Za-z0-9-]{10,}
-      | (?:AKIA|ASIA)[A-Z0-9]{16}\b
+      | (?:AKIA|ASIA)[A-Z0-9]{16}(?-u:\b)
       | AIza[A-Za-z0-9_-]{30,}
       | ya29\.[A-Za-z0-9_-]{20,}
       | npm_[A-Za-z0-9]{30,}
@@ -79,38 +71,28 @@ pattern!(
       | whsec_[A-Za-z0-9+/=]{16,}
       | AGE-SECRET-KEY-1[A-Z0-9]{20,}
       | eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){2,4}
-    )"
-);
-pattern!(
-    /// A name and what introduces its value: `name=`, `name: `, `"name": `.
-    NAME,
-    r#"([A-Za-z][A-Za-z0-9_.-]*)["']?\s*[:=]\s*"#
-);
-pattern!(
-    /// The value behind it, in quotes or up to the next space.
-    VALUE,
-    r#"^(?:"(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s,;&"'{}\[\]()]+)"#
-);
-pattern!(
-    /// Digits in groups.
-    DIGITS,
-    &format!("[0-9]+(?:{GAP}{{1,3}}[0-9]+)*")
-);
-pattern!(
-    /// One group of them.
-    GROUP,
-    "[0-9]+"
-);
-pattern!(
-    /// How an IBAN begins.
-    IBAN_START,
-    r"\b[A-Za-z]{2}[0-9]{2}"
-);
-pattern!(
-    /// The next character of an IBAN, which may stand behind a gap.
-    IBAN_NEXT,
-    &format!("^{GAP}?([A-Za-z0-9])")
-);
+    )",
+    )
+});
+
+/// A name and what introduces its value: `name=`, `name: `, `"name": `.
+static NAME: LazyLock<Regex> = LazyLock::new(|| compiled(r#"([A-Za-z][A-Za-z0-9_.-]*)["']?\s*[:=]\s*"#));
+
+/// The value behind it, in quotes or up to the next space.
+static VALUE: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r#"(?s)^(?:"(?:[^"\\]|\\.)*["\\]?|'[^']*'?|[^\s,;&"'{}\[\]()]+)"#));
+
+/// Digits in groups.
+static DIGITS: LazyLock<Regex> = LazyLock::new(|| compiled(&format!("[0-9]+(?:{GAP}{{1,3}}[0-9]+)*")));
+
+/// One group of them.
+static GROUP: LazyLock<Regex> = LazyLock::new(|| compiled("[0-9]+"));
+
+/// How an IBAN begins.
+static IBAN_START: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?-u:\b)[A-Za-z]{2}[0-9]{2}"));
+
+/// The next character of an IBAN, which may stand behind a gap.
+static IBAN_NEXT: LazyLock<Regex> = LazyLock::new(|| compiled(&format!("^{GAP}?([A-Za-z0-9])")));
 
 /// `Bearer` is also a word: of a letter, of news. A token is long, or has digits.
 fn bearer(found: &Captures<'_>) -> String {
