@@ -16,6 +16,9 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::store::keys::{Key, Prefix, SEALED_WITH};
+use crate::store::{Read as _, Store, StoreError};
+
 /// What the key's file is called, in the data directory.
 pub const KEY_FILE: &str = "store.key";
 
@@ -38,7 +41,9 @@ pub enum SealError {
     #[error("the store key `{0}` can be read by others than its owner; run `chmod 600 {0}`")]
     Exposed(PathBuf),
     /// It is not 32 bytes in a plain file.
-    #[error("the store key `{0}` is not a file of 32 bytes; restore it from a backup, without it nothing that was sealed can be opened")]
+    #[error(
+        "the store key `{0}` is not a file of 32 bytes; restore it from a backup, without it nothing that was sealed can be opened"
+    )]
     NotAKey(PathBuf),
     /// The system has no random numbers.
     #[error("the system has no random numbers: {0}")]
@@ -46,6 +51,12 @@ pub enum SealError {
     /// It was sealed with another key, for another use, or changed since.
     #[error("what was sealed cannot be opened with this store key: it was sealed for something else or changed")]
     NotOpened,
+    /// The store is sealed with another key.
+    #[error("the store is sealed with another store key than `{KEY_FILE}`; restore that file from a backup")]
+    OtherKey,
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// More than can be sealed at once.
     #[error("what is to be sealed is too large")]
     TooLarge,
@@ -95,6 +106,24 @@ impl StoreKey {
             .and_then(|()| File::open(data)?.sync_all())
             .map_err(|source| SealError::Unreadable { path: path.to_owned(), source })?;
         Ok(key)
+    }
+
+    /// Makes sure that a store is sealed with this key: a new store from now on. Blocks; for starting up. Without it, a
+    /// key's file that went missing would be made anew, and what was sealed found unreadable one by one.
+    ///
+    /// # Errors
+    /// [`SealError::OtherKey`] when the store is sealed with another; when the store cannot say.
+    pub fn check_store(&self, store: &Store) -> Result<(), SealError> {
+        let own = self.mac("sealed-with", &[]).to_vec();
+        let key = Key::new(Prefix::Meta).text(SEALED_WITH);
+        store.commit_blocking(move |tx| match tx.get(&key)? {
+            None => {
+                tx.put(key, own);
+                Ok(())
+            }
+            Some(kept) if kept == own => Ok(()),
+            Some(_) => Err(SealError::OtherKey),
+        })
     }
 
     /// HMAC-SHA256 over parts, under the label's key. Each part goes in with its length (u64, big-endian) before it, so
@@ -250,6 +279,17 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
         assert!(matches!(StoreKey::open_or_create(dir.path()), Err(SealError::NotAKey(_))));
+    }
+
+    #[test]
+    fn a_store_knows_its_key() {
+        let (dir, key) = key();
+        let store = Store::open(dir.path(), crate::store::Options::default()).unwrap();
+        key.check_store(&store).unwrap();
+        key.check_store(&store).unwrap();
+        fs::remove_file(dir.path().join(KEY_FILE)).unwrap();
+        let made_anew = StoreKey::open_or_create(dir.path()).unwrap();
+        assert!(matches!(made_anew.check_store(&store), Err(SealError::OtherKey)));
     }
 
     #[test]

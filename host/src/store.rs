@@ -80,6 +80,9 @@ pub enum StoreError {
     Unreadable(String),
 }
 
+/// What a scan shows each pair, key and value.
+pub type Each<'a> = &'a mut (dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a);
+
 /// Reading the state: keys are bytes, in order.
 pub trait Read {
     /// The value under a key.
@@ -92,13 +95,7 @@ pub trait Read {
     ///
     /// # Errors
     /// When the state cannot be read.
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        reverse: bool,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, each: Each<'_>) -> Result<(), StoreError>;
 }
 
 /// Reading values that are kept as JSON.
@@ -119,8 +116,9 @@ impl<R: Read + ?Sized> ReadJson for R {}
 /// # Errors
 /// [`StoreError::Damaged`], naming the key, when the value is not a `T`.
 pub fn parse_json<T: DeserializeOwned>(key: &[u8], value: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(value)
-        .map_err(|error| StoreError::Damaged(format!("the value under `{}` is not what it should be: {error}", key.escape_ascii())))
+    serde_json::from_slice(value).map_err(|error| {
+        StoreError::Damaged(format!("the value under `{}` is not what it should be: {error}", key.escape_ascii()))
+    })
 }
 
 /// Ceilings of the store. The defaults are those of a gate.
@@ -194,7 +192,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.submit(Pending::new(change, move |result| drop(reply.send(result))))?;
+        self.submit(Pending::boxed(change, move |result| drop(reply.send(result))))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
@@ -209,7 +207,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = sync_channel(1);
-        self.submit(Pending::new(change, move |result| drop(reply.send(result))))?;
+        self.submit(Pending::boxed(change, move |result| drop(reply.send(result))))?;
         answer.recv().unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
@@ -254,13 +252,7 @@ impl Read for Store {
         self.0.state.get(key)
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        reverse: bool,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, each: Each<'_>) -> Result<(), StoreError> {
         self.0.state.scan(from, to, reverse, each)
     }
 }

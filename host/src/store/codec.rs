@@ -22,9 +22,14 @@ pub(super) fn weigh(changes: &Changes) -> Result<usize, StoreError> {
     for (key, value) in changes {
         if key.len() > KEY_BYTES_MAX {
             let (length, start) = (key.len(), key.get(..32).unwrap_or_default().escape_ascii());
-            return Err(StoreError::TooLarge(format!("the key `{start}…` has {length} bytes, at most {KEY_BYTES_MAX} are allowed")));
+            return Err(StoreError::TooLarge(format!(
+                "the key `{start}…` has {length} bytes, at most {KEY_BYTES_MAX} are allowed"
+            )));
         }
-        total = total.saturating_add(PUT_BYTES).saturating_add(key.len()).saturating_add(value.as_ref().map_or(0, Vec::len));
+        total = total
+            .saturating_add(PUT_BYTES)
+            .saturating_add(key.len())
+            .saturating_add(value.as_ref().map_or(0, Vec::len));
     }
     if total > CHANGE_BYTES_MAX {
         return Err(StoreError::TooLarge(format!("it has {total} bytes, at most {CHANGE_BYTES_MAX} are allowed")));
@@ -45,7 +50,8 @@ pub(super) fn encode(changes: &Changes, into: &mut Vec<u8>) -> Result<(), StoreE
 }
 
 fn encode_bytes(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), StoreError> {
-    let length = u32::try_from(bytes.len()).map_err(|_| StoreError::TooLarge(format!("{} bytes in one value", bytes.len())))?;
+    let length =
+        u32::try_from(bytes.len()).map_err(|_| StoreError::TooLarge(format!("{} bytes in one value", bytes.len())))?;
     into.extend(length.to_le_bytes());
     into.extend(bytes);
     Ok(())

@@ -120,7 +120,11 @@ impl Flush {
             return true;
         }
         if !self.told {
-            tracing::warn!(?free, needed, "too little room on the disk to flush the store; its journal grows until there is");
+            tracing::warn!(
+                ?free,
+                needed,
+                "too little room on the disk to flush the store; its journal grows until there is"
+            );
             self.told = true;
         }
         false

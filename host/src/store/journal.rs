@@ -136,7 +136,8 @@ impl Journal {
         let number = self.next_number;
         self.next_number = number.saturating_add(1);
         let path = self.dir.join(segment_name(number));
-        let salt = getrandom::u32().map_err(|error| StoreError::Unwritable(format!("the system has no random numbers: {error}")))?;
+        let salt = getrandom::u32()
+            .map_err(|error| StoreError::Unwritable(format!("the system has no random numbers: {error}")))?;
         let header = Header { salt, first }.encode();
         let made = self.disk.create(&path).and_then(|mut file| {
             file.append(&header)?;

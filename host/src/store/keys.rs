@@ -9,10 +9,13 @@ pub(super) const APPLIED: &str = "applied";
 /// The key under [`Prefix::Meta`] that counts openings.
 pub(super) const BOOT: &str = "boot";
 
+/// The key under [`Prefix::Meta`] that says which store key the store is sealed with.
+pub(crate) const SEALED_WITH: &str = "sealed-with";
+
 /// The first bytes of every key, one for each kind of thing that is kept. None is the beginning of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prefix {
-    /// The store's own counters, and those that belong to no layer. `applied` and `boot` are the store's.
+    /// The store's own counters, and those that belong to no layer. `applied`, `boot` and `sealed-with` are taken.
     Meta,
     /// Agents, by id.
     Agent,

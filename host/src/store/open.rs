@@ -40,8 +40,14 @@ pub(super) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
         }
     };
     let progress = Arc::new(Progress::new(found.segments));
-    let journal =
-        Journal::new(journal_dir, disk.clone(), options.segment_bytes_max, found.next_number, found.last, progress.clone());
+    let journal = Journal::new(
+        journal_dir,
+        disk.clone(),
+        options.segment_bytes_max,
+        found.next_number,
+        found.last,
+        progress.clone(),
+    );
     start(lock, options, disk, state, journal, progress)
 }
 

@@ -91,11 +91,20 @@ fn judge(paths: &[(u64, PathBuf)], applied: u64) -> Result<(Vec<Judged>, Vec<Pat
         let before = judged.last().map_or(0, |segment| segment.last);
         let due = before.max(applied).saturating_add(1);
         if header.first > due {
-            let (at, offset) = judged.last().map_or((path.as_path(), 0), |segment| (segment.path.as_path(), segment.end));
-            return Err(damaged(at, offset, &format!("the changes {due} to {} are missing", header.first.saturating_sub(1))));
+            let (at, offset) =
+                judged.last().map_or((path.as_path(), 0), |segment| (segment.path.as_path(), segment.end));
+            return Err(damaged(
+                at,
+                offset,
+                &format!("the changes {due} to {} are missing", header.first.saturating_sub(1)),
+            ));
         }
         if header.first <= before {
-            return Err(damaged(path, 0, &format!("it begins with change {}, which an earlier segment has", header.first)));
+            return Err(damaged(
+                path,
+                0,
+                &format!("it begins with change {}, which an earlier segment has", header.first),
+            ));
         }
         judged.push(judge_one(path, *header, before, following.next())?);
     }
@@ -115,7 +124,9 @@ fn judge_one(path: &Path, header: Header, before: u64, void_from: Option<u64>) -
                 next = next.saturating_add(1);
             }
             None if rest.is_empty() => break,
-            None if void_from.is_some() => return Err(damaged(path, end, "a record is not what was written, and others follow it")),
+            None if void_from.is_some() => {
+                return Err(damaged(path, end, "a record is not what was written, and others follow it"));
+            }
             None => {
                 refuse_good_after_bad(path, end, rest, header.salt, next)?;
                 break;

@@ -11,7 +11,6 @@
 //!   and the scan stops by itself.
 
 use std::io;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +20,7 @@ use std::time::Duration;
 use super::keys::{APPLIED, Key, Prefix};
 use super::tx::Changes;
 use super::writer::hold;
-use super::{Read, StoreError};
+use super::{Each, Read, StoreError};
 
 type Db = sled::Db<64>;
 
@@ -64,10 +63,9 @@ impl State {
         };
         let key = applied_key();
         if let Some(value) = state.get(&key)? {
-            let applied = value
-                .as_slice()
-                .try_into()
-                .map_err(|_| StoreError::Damaged(format!("the value under `{}` is not a sequence number", key.escape_ascii())))?;
+            let applied = value.as_slice().try_into().map_err(|_| {
+                StoreError::Damaged(format!("the value under `{}` is not a sequence number", key.escape_ascii()))
+            })?;
             state.applied.store(u64::from_be_bytes(applied), Ordering::SeqCst);
             state.flushed.store(u64::from_be_bytes(applied), Ordering::SeqCst);
         }
@@ -127,7 +125,7 @@ impl State {
     }
 
     /// Does something with a handle; an error or a panic in there breaks the state.
-    fn with<T>(&self, act: impl FnOnce(&Db) -> io::Result<T>) -> Result<T, StoreError> {
+    pub(super) fn with<T>(&self, act: impl FnOnce(&Db) -> io::Result<T>) -> Result<T, StoreError> {
         let lent = self.lend()?;
         let acted = catch_unwind(AssertUnwindSafe(|| lent.handle().map(act)));
         let failure = match acted {
@@ -140,7 +138,9 @@ impl State {
     }
 
     fn break_off(&self, failure: &str) -> StoreError {
-        let error = StoreError::Unreadable(format!("its state failed and is read again at the next start, so start again: {failure}"));
+        let error = StoreError::Unreadable(format!(
+            "its state failed and is read again at the next start, so start again: {failure}"
+        ));
         if self.broken.set(error.clone()).is_ok() {
             tracing::error!(failure, "the store's state failed; it takes nothing more until the next start");
         }
@@ -170,13 +170,7 @@ impl Read for State {
         Ok(self.with(|db| db.get(key))?.map(|value| value.to_vec()))
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        reverse: bool,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, each: Each<'_>) -> Result<(), StoreError> {
         if from >= to {
             return Ok(());
         }
@@ -247,11 +241,17 @@ fn open_sled(dir: &Path, cache_bytes_max: usize) -> Result<Db, StoreError> {
                 std::thread::sleep(LOCK_WAIT);
             }
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(StoreError::Damaged(format!("its state in `{}`: {error}; restore a backup", dir.display())));
+                return Err(StoreError::Damaged(format!(
+                    "its state in `{}`: {error}; restore a backup",
+                    dir.display()
+                )));
             }
             Ok(Err(error)) => return Err(StoreError::Unreadable(format!("its state in `{}`: {error}", dir.display()))),
             Err(_) => {
-                return Err(StoreError::Damaged(format!("its state in `{}` does not open; restore a backup", dir.display())));
+                return Err(StoreError::Damaged(format!(
+                    "its state in `{}` does not open; restore a backup",
+                    dir.display()
+                )));
             }
         }
     }

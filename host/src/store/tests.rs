@@ -45,7 +45,11 @@ fn copy_of(dir: &Path) -> TempDir {
         fs::create_dir_all(to).unwrap();
         for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
             let to = to.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to).unwrap()) }
+            if entry.file_type().unwrap().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
         }
     }
     let to = folder();
@@ -74,7 +78,12 @@ async fn what_was_committed_is_read_at_once_and_after_reopening() {
     let dir = folder();
     let store = open(&dir.path().join("data"));
     assert_eq!(store.boot(), 1);
-    let answer: Result<u8, StoreError> = store.commit(|tx| { tx.put_json(key("a"), &["x"])?; Ok(7) }).await;
+    let answer: Result<u8, StoreError> = store
+        .commit(|tx| {
+            tx.put_json(key("a"), &["x"])?;
+            Ok(7)
+        })
+        .await;
     assert_eq!(answer.unwrap(), 7);
     assert_eq!(store.get_json::<Vec<String>>(&key("a")).unwrap().unwrap(), ["x"]);
     store.health().unwrap();
@@ -127,7 +136,10 @@ fn a_crash_loses_nothing_that_was_acknowledged() {
     for n in 0..20_u8 {
         put(&store, &format!("{n}"), &[n]).unwrap();
     }
-    let removed: Result<(), StoreError> = store.commit_blocking(|tx| { tx.delete(key("3")); Ok(()) });
+    let removed: Result<(), StoreError> = store.commit_blocking(|tx| {
+        tx.delete(key("3"));
+        Ok(())
+    });
     removed.unwrap();
     let crashed = copy_of(dir.path());
     let again = open(crashed.path());
@@ -174,6 +186,25 @@ fn too_large_is_refused_and_the_writer_goes_on() {
     assert!(matches!(put(&store, "k", &vec![0; codec::CHANGE_BYTES_MAX]), Err(StoreError::TooLarge(_))));
     put(&store, "large", &vec![7; 1024 * 1024]).unwrap();
     assert_eq!(get(&store, "large").unwrap().len(), 1024 * 1024);
+}
+
+#[test]
+fn a_state_that_fails_shuts_the_store_and_loses_nothing() {
+    for failure in [|| Err(std::io::Error::other("on purpose")), || panic!("on purpose")] {
+        let dir = folder();
+        let store = open(dir.path());
+        put(&store, "a", b"1").unwrap();
+        let failed: Result<(), StoreError> = store.0.state.with(|_| failure());
+        assert!(matches!(failed, Err(StoreError::Unreadable(_))));
+        assert!(matches!(store.get(&key("a")), Err(StoreError::Unreadable(_))));
+        assert!(matches!(put(&store, "b", b"2"), Err(StoreError::Unreadable(_))));
+        assert!(matches!(store.health(), Err(StoreError::Unreadable(_))));
+        drop(store);
+        let next_process = copy_of(dir.path());
+        let again = open(next_process.path());
+        assert_eq!(get(&again, "a").unwrap(), b"1");
+        assert_eq!(get(&again, "b"), None);
+    }
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::ops::{Bound, ControlFlow};
 
 use serde::Serialize;
 
-use super::{Read, StoreError};
+use super::{Each, Read, StoreError};
 
 /// Puts (a value) and deletes (none), by key.
 pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+type Changed<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
 
 /// What a change reads and writes. Reads see the change's own writes. Nothing is kept when the change fails.
 pub struct Tx<'a> {
@@ -64,13 +66,7 @@ impl Read for Tx<'_> {
         }
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        reverse: bool,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, each: Each<'_>) -> Result<(), StoreError> {
         scan_over(&self.changes, self.below, from, to, reverse, each)
     }
 }
@@ -82,13 +78,13 @@ pub(super) fn scan_over(
     from: &[u8],
     to: &[u8],
     reverse: bool,
-    each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    each: Each<'_>,
 ) -> Result<(), StoreError> {
     if from >= to {
         return Ok(());
     }
     let range = (Bound::Included(from.to_vec()), Bound::Excluded(to.to_vec()));
-    let mut upper: Box<dyn Iterator<Item = (&Vec<u8>, &Option<Vec<u8>>)>> =
+    let mut upper: Box<dyn Iterator<Item = Changed<'_>>> =
         if reverse { Box::new(changes.range(range).rev()) } else { Box::new(changes.range(range)) };
     let mut next = upper.next();
     let mut stopped = false;

@@ -41,7 +41,7 @@ where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
-    pub(super) fn new(change: F, reply: R) -> Box<dyn Job> {
+    pub(super) fn boxed(change: F, reply: R) -> Box<dyn Job> {
         Box::new(Self { change: Some(change), result: Err(StoreError::Closed.into()), reply })
     }
 }
@@ -56,7 +56,8 @@ where
     fn run(&mut self, below: &dyn Read) -> Option<(Changes, usize)> {
         let change = self.change.take()?;
         let mut tx = Tx::on(below);
-        let result = catch_unwind(AssertUnwindSafe(|| change(&mut tx))).unwrap_or_else(|_| Err(StoreError::Panicked.into()));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| change(&mut tx))).unwrap_or_else(|_| Err(StoreError::Panicked.into()));
         let changes = tx.into_changes();
         let (result, kept) = match (result, codec::weigh(&changes)) {
             (Ok(value), Ok(bytes)) => (Ok(value), Some((changes, bytes))),

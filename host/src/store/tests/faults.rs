@@ -10,9 +10,13 @@ use super::*;
 enum Fault {
     None,
     /// A write of which so many bytes arrive; then a full disk, on which nothing can be made either.
-    Full { arrive: usize },
+    Full {
+        arrive: usize,
+    },
     /// A write of which so many bytes arrive, once.
-    ShortOnce { arrive: usize },
+    ShortOnce {
+        arrive: usize,
+    },
     /// The bytes arrive and syncing fails, once.
     SyncOnce,
     /// Syncing fails, and nothing can be made.
@@ -117,7 +121,12 @@ fn assert_after_crash(dir: &Path, name: &str, value: Option<&[u8]>) {
 #[test]
 fn a_failed_group_is_refused_and_never_comes_back() {
     let whole = usize::MAX;
-    for fault in [Fault::ShortOnce { arrive: 0 }, Fault::ShortOnce { arrive: 20 }, Fault::ShortOnce { arrive: whole }, Fault::SyncOnce] {
+    for fault in [
+        Fault::ShortOnce { arrive: 0 },
+        Fault::ShortOnce { arrive: 20 },
+        Fault::ShortOnce { arrive: whole },
+        Fault::SyncOnce,
+    ] {
         let (dir, disk) = (folder(), Faulty::new());
         let store = disk.open(dir.path());
         put(&store, "before", b"1").unwrap();
@@ -193,16 +202,25 @@ fn every_caller_of_a_failed_group_is_told() {
     let store = disk.open(dir.path());
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (reply, answers) = std::sync::mpsc::channel();
-    let first = Pending::new(move |_: &mut Tx<'_>| -> Result<(), StoreError> { let _ = wait.recv(); Ok(()) }, drop);
+    let first = Pending::boxed(
+        move |_: &mut Tx<'_>| -> Result<(), StoreError> {
+            let _ = wait.recv();
+            Ok(())
+        },
+        drop,
+    );
     store.submit(first).unwrap();
     for name in ["a", "b", "c"] {
         let reply = reply.clone();
-        let change = move |tx: &mut Tx<'_>| -> Result<(), StoreError> { tx.put(key(name), b"x"); Ok(()) };
-        store.submit(Pending::new(change, move |result| reply.send(result).unwrap())).unwrap();
+        let change = move |tx: &mut Tx<'_>| -> Result<(), StoreError> {
+            tx.put(key(name), b"x");
+            Ok(())
+        };
+        store.submit(Pending::boxed(change, move |result| reply.send(result).unwrap())).unwrap();
     }
     // What failed for another reason in a group that failed: what it saw may never have been.
     let failing = |_: &mut Tx<'_>| -> Result<(), StoreError> { Err(StoreError::Closed) };
-    store.submit(Pending::new(failing, move |result| reply.send(result).unwrap())).unwrap();
+    store.submit(Pending::boxed(failing, move |result| reply.send(result).unwrap())).unwrap();
     disk.set(Fault::SyncOnce);
     drop(go);
     for _ in 0..4 {

@@ -9,7 +9,7 @@ use super::*;
 fn hold_writer(store: &Store) -> mpsc::Sender<()> {
     let (go, wait) = mpsc::channel::<()>();
     let (started, running) = mpsc::channel();
-    let job = Pending::new(
+    let job = Pending::boxed(
         move |_: &mut Tx<'_>| -> Result<(), StoreError> {
             started.send(()).unwrap();
             let _ = wait.recv();
@@ -28,7 +28,7 @@ fn submit<T: Send + 'static>(
     change: impl FnOnce(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
 ) -> mpsc::Receiver<Result<T, StoreError>> {
     let (reply, answer) = mpsc::channel();
-    store.submit(Pending::new(change, move |result| reply.send(result).unwrap())).unwrap();
+    store.submit(Pending::boxed(change, move |result| reply.send(result).unwrap())).unwrap();
     answer
 }
 
@@ -64,7 +64,10 @@ fn a_change_that_fails_leaves_no_trace_in_its_group() {
     let dir = folder();
     let store = open(dir.path());
     let go = hold_writer(&store);
-    let good = submit(&store, |tx| { tx.put(key("a"), b"good"); Ok(()) });
+    let good = submit(&store, |tx| {
+        tx.put(key("a"), b"good");
+        Ok(())
+    });
     let failing = submit(&store, |tx| -> Result<(), _> {
         tx.put(key("a"), b"bad");
         tx.put(key("b"), b"bad");
@@ -106,7 +109,10 @@ async fn closing_writes_what_waits() {
     let dir = folder();
     let store = open(dir.path());
     let go = hold_writer(&store);
-    let waiting = submit(&store, |tx| { tx.put(key("waited"), b"x"); Ok(()) });
+    let waiting = submit(&store, |tx| {
+        tx.put(key("waited"), b"x");
+        Ok(())
+    });
     let other = store.clone();
     let closing = crate::task::spawn("close", async move { other.close().await });
     while !matches!(store.health(), Err(StoreError::Closed)) {

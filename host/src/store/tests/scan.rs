@@ -14,13 +14,7 @@ impl Read for Plain {
         Ok(self.0.get(key).cloned())
     }
 
-    fn scan(
-        &self,
-        from: &[u8],
-        to: &[u8],
-        reverse: bool,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, from: &[u8], to: &[u8], reverse: bool, each: Each<'_>) -> Result<(), StoreError> {
         let mut pairs: Vec<_> = self.0.range(from.to_vec()..to.to_vec()).collect();
         if reverse {
             pairs.reverse();
@@ -33,10 +27,7 @@ impl Read for Plain {
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// What a scan shows of at most `limit` pairs, and whether it went on after it was told to stop.
-fn shown(
-    limit: usize,
-    scan: impl FnOnce(&mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>) -> Result<(), StoreError>,
-) -> Pairs {
+fn shown(limit: usize, scan: impl FnOnce(Each<'_>) -> Result<(), StoreError>) -> Pairs {
     let mut seen = Vec::new();
     scan(&mut |key, value| {
         assert!(seen.len() < limit, "it was told to stop");
@@ -118,7 +109,9 @@ fn the_state_scans_as_a_sorted_map_does() {
 
     let at = |n| Vec::from(Key::new(Prefix::Ledger).number(n));
     let (first, end) = Key::new(Prefix::Ledger).range();
-    for (from, to) in [(first, end), (at(10), at(11)), (at(490), at(910)), (at(600), at(700)), (at(63), at(1300)), (at(5), at(5))] {
+    for (from, to) in
+        [(first, end), (at(10), at(11)), (at(490), at(910)), (at(600), at(700)), (at(63), at(1300)), (at(5), at(5))]
+    {
         for reverse in [false, true] {
             for limit in [1, 70, usize::MAX] {
                 let seen = shown(limit, |each| store.scan(&from, &to, reverse, each));

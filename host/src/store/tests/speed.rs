@@ -17,7 +17,13 @@ async fn acknowledged_commits_per_second() {
                 crate::task::spawn("commit", async move {
                     for n in 0..each {
                         let key = Key::new(Prefix::Call).number(committer).number(n);
-                        store.commit(move |tx| { tx.put(key, vec![7; 400]); Ok::<_, StoreError>(()) }).await.unwrap();
+                        store
+                            .commit(move |tx| {
+                                tx.put(key, vec![7; 400]);
+                                Ok::<_, StoreError>(())
+                            })
+                            .await
+                            .unwrap();
                     }
                 })
             })
