@@ -99,7 +99,11 @@ impl Rejected {
 
     /// A body of another type.
     pub(super) fn media_type() -> Self {
-        Self::new(415, Self::INVALID_REQUEST, "the message is not declared as JSON: send `Content-Type: application/json`")
+        Self::new(
+            415,
+            Self::INVALID_REQUEST,
+            "the message is not declared as JSON: send `Content-Type: application/json`",
+        )
     }
 
     /// The JSON-RPC error itself.
@@ -117,9 +121,7 @@ impl From<BodyError> for Rejected {
                 Self::INVALID_REQUEST,
                 format!("the message has more than the {} bytes allowed", limits::BODY_BYTES_MAX),
             ),
-            BodyError::Incomplete => {
-                Self::new(400, Self::PARSE_ERROR, "the message did not arrive whole and in time")
-            }
+            BodyError::Incomplete => Self::new(400, Self::PARSE_ERROR, "the message did not arrive whole and in time"),
         }
     }
 }

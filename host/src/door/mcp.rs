@@ -122,8 +122,7 @@ fn rejection(rejected: &Rejected) -> Response {
 }
 
 fn fault(message: &str) -> Response {
-    let rejected =
-        Rejected { status: 500, code: INTERNAL_ERROR, message: message.to_owned(), id: "null".to_owned() };
+    let rejected = Rejected { status: 500, code: INTERNAL_ERROR, message: message.to_owned(), id: "null".to_owned() };
     tracing::error!(message, "the MCP door failed");
     rejection(&rejected)
 }
@@ -202,11 +201,7 @@ impl<G: Pipeline> ServerHandler for Handler<G> {
         Ok(placeholder)
     }
 
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: Context,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         let exchange = exchange(&context)?;
         let parts = exchange
             .take_call()
@@ -245,7 +240,8 @@ mod tests {
 
     #[test]
     fn a_result_replaces_the_placeholder_of_its_own_request_and_no_other() {
-        let response = br#"{"jsonrpc":"2.0","id":"a\"b","result":{"content":[],"_meta":{"dev.portcullis/placeholder":"m1"}}}"#;
+        let response =
+            br#"{"jsonrpc":"2.0","id":"a\"b","result":{"content":[],"_meta":{"dev.portcullis/placeholder":"m1"}}}"#;
         assert_eq!(
             splice(response, "m1", r#"{"n":1e400}"#).unwrap(),
             r#"{"jsonrpc":"2.0","id":"a\"b","result":{"n":1e400}}"#

@@ -311,7 +311,10 @@ async fn a_refusal_over_mcp_is_a_result_that_arrives_whole() {
     let result = &answer.json()["result"];
     assert_eq!(result["isError"], true);
     assert_eq!(result["content"][0]["text"], "a policy said no");
-    assert_eq!((&result["structuredContent"]["code"], &result["structuredContent"]["policy"]), (&json!("denied"), &json!("rbac")));
+    assert_eq!(
+        (&result["structuredContent"]["code"], &result["structuredContent"]["policy"]),
+        (&json!("denied"), &json!("rbac"))
+    );
     for arguments in [r#"{"a":1,"a":2}"#, "[]"] {
         let call = format!(r#""name":"echo","arguments":{arguments},"#);
         let result = &doors.modern("tools/call", &call, "").await.json()["result"];
