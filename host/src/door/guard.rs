@@ -30,8 +30,7 @@ const BAD_HOST: Problem = (
     "forbidden_host",
     "the gate is not known by this `Host`: call it by its address, or have its owner allow the name",
 );
-const BAD_ORIGIN: Problem =
-    (StatusCode::FORBIDDEN, "forbidden_origin", "pages of this `Origin` may not call the gate");
+const BAD_ORIGIN: Problem = (StatusCode::FORBIDDEN, "forbidden_origin", "pages of this `Origin` may not call the gate");
 
 fn verdict(options: &DoorOptions, headers: &HeaderMap) -> Result<(), Problem> {
     let host = single(headers, &HOST).map_err(|()| NO_HOST)?.ok_or(NO_HOST)?;
@@ -107,14 +106,30 @@ mod tests {
     fn hosts() {
         let one = options("192.0.2.7:80");
         for host in [
-            "localhost", "LOCALHOST:1", "127.0.0.1:8787", "127.9.9.9", "[::1]:80", "192.0.2.7", "gate.example",
-            "Gate.Example:99", "other.example:8443",
+            "localhost",
+            "LOCALHOST:1",
+            "127.0.0.1:8787",
+            "127.9.9.9",
+            "[::1]:80",
+            "192.0.2.7",
+            "gate.example",
+            "Gate.Example:99",
+            "other.example:8443",
         ] {
             assert!(host_allowed(&one, host), "{host}");
         }
         for host in [
-            "", "evil.example", "evil.example:8787", "192.0.2.8", "localhost.evil.example", "127.0.0.1.evil.example",
-            "other.example", "other.example:1", "user@localhost", "[::1", "a b",
+            "",
+            "evil.example",
+            "evil.example:8787",
+            "192.0.2.8",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "other.example",
+            "other.example:1",
+            "user@localhost",
+            "[::1",
+            "a b",
         ] {
             assert!(!host_allowed(&one, host), "{host}");
         }
@@ -130,8 +145,15 @@ mod tests {
             assert!(origin_allowed(&options, origin), "{origin}");
         }
         for origin in [
-            "null", "", "https://evil.example", "http://localhost.evil.example", "file://localhost", "localhost",
-            "http://console.example", "https://console.example.evil.example", "http://localhost@evil.example",
+            "null",
+            "",
+            "https://evil.example",
+            "http://localhost.evil.example",
+            "file://localhost",
+            "localhost",
+            "http://console.example",
+            "https://console.example.evil.example",
+            "http://localhost@evil.example",
         ] {
             assert!(!origin_allowed(&options, origin), "{origin}");
         }

@@ -16,8 +16,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, Implementation, JsonObject, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod, CompleteRequestParams,
+    CompleteResult, ErrorCode, Implementation, JsonObject, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -122,8 +124,7 @@ fn rejection(rejected: &Rejected) -> Response {
 }
 
 fn fault(message: &str) -> Response {
-    let rejected =
-        Rejected { status: 500, code: INTERNAL_ERROR, message: message.to_owned(), id: "null".to_owned() };
+    let rejected = Rejected { status: 500, code: INTERNAL_ERROR, message: message.to_owned(), id: "null".to_owned() };
     tracing::error!(message, "the MCP door failed");
     rejection(&rejected)
 }
@@ -202,11 +203,7 @@ impl<G: Pipeline> ServerHandler for Handler<G> {
         Ok(placeholder)
     }
 
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: Context,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         let exchange = exchange(&context)?;
         let parts = exchange
             .take_call()
@@ -234,6 +231,36 @@ impl<G: Pipeline> ServerHandler for Handler<G> {
         Ok(CallToolResponse::Complete(placeholder))
     }
 
+    // `rmcp` would answer these with empty lists, as if the gate had prompts and resources.
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: Context,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: Context,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: Context,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+    }
+
+    async fn complete(&self, _request: CompleteRequestParams, _context: Context) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+
     fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
         Cow::Borrowed(ProtocolVersion::KNOWN_VERSIONS)
     }
@@ -245,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_result_replaces_the_placeholder_of_its_own_request_and_no_other() {
-        let response = br#"{"jsonrpc":"2.0","id":"a\"b","result":{"content":[],"_meta":{"dev.portcullis/placeholder":"m1"}}}"#;
+        let response =
+            br#"{"jsonrpc":"2.0","id":"a\"b","result":{"content":[],"_meta":{"dev.portcullis/placeholder":"m1"}}}"#;
         assert_eq!(
             splice(response, "m1", r#"{"n":1e400}"#).unwrap(),
             r#"{"jsonrpc":"2.0","id":"a\"b","result":{"n":1e400}}"#

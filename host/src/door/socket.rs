@@ -150,12 +150,9 @@ pub async fn request(
     uri: &str,
     body: Option<serde_json::Value>,
 ) -> Result<(u16, serde_json::Value), SocketError> {
-    let stream = UnixStream::connect(path)
-        .await
-        .map_err(|source| SocketError::NotRunning { path: path.to_owned(), source })?;
-    converse(stream, method, uri, body)
-        .await
-        .map_err(|source| SocketError::Broken { path: path.to_owned(), source })
+    let stream =
+        UnixStream::connect(path).await.map_err(|source| SocketError::NotRunning { path: path.to_owned(), source })?;
+    converse(stream, method, uri, body).await.map_err(|source| SocketError::Broken { path: path.to_owned(), source })
 }
 
 async fn converse(
@@ -194,7 +191,10 @@ mod tests {
 
     fn router() -> Router {
         Router::new()
-            .route("/echo", post(|Json(body): Json<Value>| async move { (axum::http::StatusCode::CREATED, Json(body)) }))
+            .route(
+                "/echo",
+                post(|Json(body): Json<Value>| async move { (axum::http::StatusCode::CREATED, Json(body)) }),
+            )
             .route("/empty", get(|| async {}))
     }
 

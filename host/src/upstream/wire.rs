@@ -21,6 +21,9 @@ use super::lines::{Line, next_line};
 use super::reply::{Message, Reply, read_message};
 use crate::limits;
 
+#[cfg(test)]
+mod tests;
+
 /// The first id of the gate's own requests; `rmcp` counts from 0 and sends a handful.
 pub(super) const OWN_IDS_FROM: u64 = 1_000_000;
 
