@@ -1,15 +1,16 @@
 //! A transport that keeps the text of a call's arguments.
 //!
 //! An MCP library reads numbers as doubles: `1099.10` becomes `1099.1` and 2^53+1 becomes 2^53. Whoever counts money
-//! needs what was written. So every line is read twice: once as a message for the library, once for the bare text of
-//! `params.arguments`, which travels with the message as [`ExactArguments`].
+//! needs what was written. So every line is read twice: once for the bare text of `params.arguments`, once as a message for
+//! the library, with that text beside it as [`ExactArguments`].
 
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rmcp::RoleServer;
-use rmcp::model::ErrorData;
+use rmcp::model::{ErrorData, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use serde::Deserialize;
@@ -30,10 +31,15 @@ pub(crate) struct ExactTransport<R, W> {
     /// Outlives a cancelled `receive`, so that half a line is not lost.
     line: Vec<u8>,
     write: Arc<Mutex<Option<W>>>,
+    /// An answer that is being written to a line that was no message. Outlives a cancelled `receive`, too.
+    answering: Option<Answering>,
 }
+
+type Answering = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 #[derive(Deserialize)]
 struct Line<'a> {
+    id: Option<RequestId>,
     #[serde(borrow)]
     params: Option<Params<'a>>,
 }
@@ -46,7 +52,8 @@ struct Params<'a> {
 
 impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> ExactTransport<R, W> {
     pub(crate) fn new(read: R, write: W) -> Self {
-        Self { read: BufReader::new(read), line: Vec::new(), write: Arc::new(Mutex::new(Some(write))) }
+        let write = Arc::new(Mutex::new(Some(write)));
+        Self { read: BufReader::new(read), line: Vec::new(), write, answering: None }
     }
 
     /// The next whole line, or none at the end of the stream.
@@ -94,6 +101,11 @@ where
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
+            if let Some(answering) = &mut self.answering {
+                let written = answering.await;
+                self.answering = None;
+                written.ok()?;
+            }
             let line = self.next_line().await?;
             if line.trim_ascii().is_empty() {
                 continue;
@@ -103,7 +115,8 @@ where
                 Err(error) => {
                     tracing::warn!(%error, "a line is not a message of the protocol");
                     let answer = ErrorData::invalid_request(format!("not a message of the protocol: {error}"), None);
-                    self.send(TxJsonRpcMessage::<RoleServer>::error(answer, None)).await.ok()?;
+                    let answer = TxJsonRpcMessage::<RoleServer>::error(answer, id_of(&line));
+                    self.answering = Some(Box::pin(self.send(answer)));
                 }
             }
         }
@@ -115,13 +128,21 @@ where
     }
 }
 
+/// The message of a line, with the text of its arguments beside it. The library gets to see an empty object in their
+/// place: it could not read each number that JSON allows.
 fn read_message(line: &[u8]) -> serde_json::Result<RxJsonRpcMessage<RoleServer>> {
-    let mut message: RxJsonRpcMessage<RoleServer> = serde_json::from_slice(line)?;
-    if let RxJsonRpcMessage::<RoleServer>::Request(_) = message {
-        let arguments = serde_json::from_slice::<Line<'_>>(line)?.params.and_then(|params| params.arguments);
-        if let Some(text) = arguments {
-            message.insert_extension(ExactArguments(text.to_owned().into()));
-        }
-    }
+    let Some(text) = serde_json::from_slice::<Line<'_>>(line)?.params.and_then(|params| params.arguments) else {
+        return serde_json::from_slice(line);
+    };
+    let start = text.get().as_ptr().addr().saturating_sub(line.as_ptr().addr());
+    let (before, rest) = line.split_at(start);
+    let (_, after) = rest.split_at(text.get().len());
+    let mut message: RxJsonRpcMessage<RoleServer> = serde_json::from_slice(&[before, b"{}", after].concat())?;
+    message.insert_extension(ExactArguments(text.to_owned().into()));
     Ok(message)
+}
+
+/// The id that an answer to a line must have, where the line has one.
+fn id_of(line: &[u8]) -> Option<RequestId> {
+    serde_json::from_slice::<Line<'_>>(line).ok()?.id
 }

@@ -264,6 +264,10 @@ impl State {
 }
 
 fn read<T: DeserializeOwned>(arguments: &RawValue) -> Result<T, Failure> {
+    // The derived readers would take a list for an object, too.
+    if !arguments.get().starts_with('{') {
+        return Err(Failure::Arguments(serde_json::Error::custom("they are not a JSON object")));
+    }
     Ok(serde_json::from_str(arguments.get())?)
 }
 

@@ -1,4 +1,5 @@
 //! The program itself, spoken to in bare JSON-RPC lines.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -10,6 +11,7 @@ struct Program {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
+    last_id: u32,
 }
 
 impl Program {
@@ -20,7 +22,7 @@ impl Program {
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output }
+        Self { child, input, output, last_id: 0 }
     }
 
     fn initialized(state: Option<&Path>) -> Self {
@@ -37,13 +39,15 @@ impl Program {
     fn ask(&mut self, line: &str) -> Value {
         writeln!(self.input, "{line}").unwrap();
         let mut answer = String::new();
-        self.output.read_line(&mut answer).unwrap();
+        assert_ne!(self.output.read_line(&mut answer).unwrap(), 0, "it ended instead of answering");
         serde_json::from_str(&answer).unwrap()
     }
 
     fn call(&mut self, tool: &str, arguments: &str) -> Value {
+        self.last_id += 1;
         self.ask(&format!(
-            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":{},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}}}}}"#,
+            self.last_id
         ))
     }
 

@@ -49,6 +49,7 @@ fn arguments_that_do_not_fit_do_not_run() {
     for text in [r#"{"title":"a","price":"1"}"#, r#"{"title":"a","price":null,"currency":"EUR"}"#, "[]"] {
         assert!(matches!(state.call("create_deal", &raw(text)), Err(Failure::Arguments(_))), "{text}");
     }
+    assert!(matches!(state.call("list_deals", &raw("[]")), Err(Failure::Arguments(_))));
     assert!(state.executed.is_empty() && state.deals.is_empty());
 }
 
