@@ -68,7 +68,7 @@ impl Policies {
     /// When this machine cannot run policies at all.
     pub fn open(directory: &Path, clock: Clock) -> Result<Self, EngineError> {
         let engine = Engine::new()?;
-        let pool = Pool::start(engine.threads())?;
+        let pool = Pool::start(engine.threads(), limits::SLOT_WAIT)?;
         let set = PolicySet::load(&engine, directory, 1).map(Arc::new).map_err(|problems| {
             problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
         });
@@ -134,3 +134,6 @@ fn undecided(error: &PoolError) -> Refusal {
     }
     .private(error)
 }
+
+#[cfg(test)]
+mod tests;
