@@ -5,8 +5,8 @@
 //! says and nothing else, uses no more than [`limits`] say, keeps nothing from one call to the next, and cannot hold
 //! up the calls of others for longer than its fuel lasts. What it does not promise: that a policy is right.
 //!
-//! The gate calls [`Policies::judge`] and [`Policies::visible`]; the command line calls [`check`](check::check),
-//! [`inspect`](inspect::inspect) and [`run_vectors`](vectors::run_vectors). Nothing outside of this module knows
+//! The gate calls [`Policies::judge`] and [`Policies::visible`]; the command line calls [`check`],
+//! [`inspect`] and [`run_vectors`]. Nothing outside of this module knows
 //! that policies are WebAssembly.
 //!
 //! In reading order: `file` and `settings` say which policies there are; `load`, with `snapshot`, makes one ready;
@@ -22,6 +22,7 @@ mod engine;
 mod file;
 mod guest;
 mod imports;
+mod inspect;
 mod judge;
 mod lift;
 pub mod limits;
@@ -31,16 +32,19 @@ mod sandbox;
 mod set;
 mod settings;
 mod snapshot;
+mod vectors;
 mod visible;
 mod wasi;
 
 pub use engine::{Engine, EngineError};
 pub use file::{FILE, Mode, Problem};
 pub use imports::{Facts, Read};
+pub use inspect::{InspectError, Inspection, Section, check, inspect};
 pub use judge::{Allowed, Decision, Failure, Judged};
 pub use load::{Description, LoadError, SettingsProblem};
 pub use sandbox::PolicyFailure;
 pub use set::{Listed, PolicySet};
+pub use vectors::{Difference, VectorError, VectorReport, run_vectors};
 
 use crate::call::Call;
 use crate::catalog::Tool;
