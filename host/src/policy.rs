@@ -5,8 +5,8 @@
 //! says and nothing else, uses no more than [`limits`] say, keeps nothing from one call to the next, and cannot hold
 //! up the calls of others for longer than its fuel lasts. What it does not promise: that a policy is right.
 //!
-//! The gate calls [`Policies::judge`] and [`Policies::visible`]; the command line calls [`check`](check::check),
-//! [`inspect`](inspect::inspect) and [`run_vectors`](vectors::run_vectors). Nothing outside of this module knows
+//! The gate calls [`Policies::judge`] and [`Policies::visible`]; the command line calls [`check`],
+//! [`inspect`] and [`run_vectors`]. Nothing outside of this module knows
 //! that policies are WebAssembly.
 //!
 //! In reading order: `file` and `settings` say which policies there are; `load`, with `snapshot`, makes one ready;
@@ -23,6 +23,7 @@ mod engine;
 mod file;
 mod guest;
 mod imports;
+mod inspect;
 mod judge;
 mod lift;
 pub mod limits;
@@ -32,16 +33,19 @@ mod sandbox;
 mod set;
 mod settings;
 mod snapshot;
+mod vectors;
 mod visible;
 mod wasi;
 
 pub use engine::{Engine, EngineError};
 pub use file::{FILE, Mode, Problem};
 pub use imports::{Facts, Read};
+pub use inspect::{InspectError, Inspection, Section, check, inspect};
 pub use judge::{Allowed, Decision, Failure, Judged};
 pub use load::{Description, LoadError, SettingsProblem};
 pub use sandbox::PolicyFailure;
 pub use set::{Listed, PolicySet};
+pub use vectors::{Difference, VectorError, VectorReport, run_vectors};
 
 use crate::call::Call;
 use crate::catalog::Tool;
@@ -69,7 +73,7 @@ impl Policies {
     /// When this machine cannot run policies at all.
     pub fn open(directory: &Path, clock: Clock) -> Result<Self, EngineError> {
         let engine = Engine::new()?;
-        let pool = Pool::start(engine.threads())?;
+        let pool = Pool::start(engine.threads(), limits::SLOT_WAIT)?;
         let set = PolicySet::load(&engine, directory, 1).map(Arc::new).map_err(|problems| {
             problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
         });
@@ -135,3 +139,6 @@ fn undecided(error: &PoolError) -> Refusal {
     }
     .private(error)
 }
+
+#[cfg(test)]
+mod tests;

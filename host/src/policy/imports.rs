@@ -1,6 +1,7 @@
 //! What a policy can ask for while it decides: the arguments of the call, and facts. Each answer is bounded, and
 //! recorded with the verdict.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde::Serialize;
 use super::arguments::{Arguments, sha256};
 use super::guest::portcullis::policy::{arguments, facts, json, types};
 use super::limits;
-use super::sandbox::State;
+use super::sandbox::{Input, State};
 use crate::clock::Timestamp;
 use crate::json::PointerError;
 use crate::ledger::Account;
@@ -86,10 +87,14 @@ impl Work {
     }
 }
 
+/// Local times that a test gives instead of the real ones.
+pub(super) type Zones = BTreeMap<String, facts::ZonedTime>;
+
 /// One call, while one policy decides on it.
 pub(super) struct Asking {
     arguments: Arc<Arguments>,
     facts: Arc<dyn Facts>,
+    zones: Option<Arc<Zones>>,
     time: Timestamp,
     work: Work,
     facts_left: usize,
@@ -99,11 +104,12 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(arguments: Arc<Arguments>, facts: Arc<dyn Facts>, time: Timestamp) -> Self {
+    pub(super) fn new(input: &Input) -> Self {
         Self {
-            arguments,
-            facts,
-            time,
+            arguments: Arc::clone(&input.arguments),
+            facts: Arc::clone(&input.facts),
+            zones: input.zones.clone(),
+            time: Timestamp(input.call.time_ms),
             work: Work(limits::IMPORT_WORK_MAX),
             facts_left: limits::FACTS_MAX,
             reads: Vec::new(),
@@ -206,7 +212,10 @@ impl facts::Host for State {
         let asking = self.asking()?;
         asking.work.spend(zone.len().saturating_add(64))?;
         bounded("zone", &zone)?;
-        let local = local_time(&zone, asking.time);
+        let local = match &asking.zones {
+            Some(zones) => zones.get(&zone).copied().ok_or_else(|| no_zone(&zone)),
+            None => local_time(&zone, asking.time),
+        };
         let text = match &local {
             Ok(at) => format!(
                 "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
@@ -248,9 +257,7 @@ fn account(account: types::Account) -> Result<(Account, String), ImportError> {
 fn local_time(zone: &str, time: Timestamp) -> Result<facts::ZonedTime, String> {
     let tz = match offset(zone) {
         Some(offset) => TimeZone::fixed(offset),
-        None => TimeZone::get(zone).map_err(|_| {
-            format!("`{zone}` is no time zone: use an IANA name such as `Europe/Paris`, or an offset such as `+01:00`")
-        })?,
+        None => TimeZone::get(zone).map_err(|_| no_zone(zone))?,
     };
     let at = i64::try_from(time.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     let at = at.ok_or_else(|| format!("the call's time is out of range for `{zone}`"))?.to_zoned(tz);
@@ -263,6 +270,10 @@ fn local_time(zone: &str, time: Timestamp) -> Result<facts::ZonedTime, String> {
         minute: at.minute().unsigned_abs(),
         second: at.second().unsigned_abs(),
     })
+}
+
+fn no_zone(zone: &str) -> String {
+    format!("`{zone}` is no time zone: use an IANA name such as `Europe/Paris`, or an offset such as `+01:00`")
 }
 
 /// `+01:00` or `-09:30`: a sign, two digits of hours up to 23, two of minutes up to 59.

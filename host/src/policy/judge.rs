@@ -93,7 +93,7 @@ pub(super) fn judge(set: &PolicySet, call: &Arc<Call>, facts: Arc<dyn Facts>, cl
         Ok(arguments) => Arc::new(arguments),
         Err(error) => return Judged::undecided(bad_secret(&call.tool.name, &error)),
     };
-    let input = Input { call: said(call), arguments, facts, seed: call.id.bytes() };
+    let input = Input { call: said(call), arguments, facts, zones: None, seed: call.id.bytes() };
     let mut decisions = Vec::new();
     let mut verdicts = Vec::new();
     for entry in set.policies.iter().filter(|entry| entry.applies(&call.tool.name)) {
@@ -198,7 +198,7 @@ fn unasked(questions: &[(String, Question)]) -> Refusal {
 }
 
 /// A call as the contract says it.
-fn said(call: &Call) -> guest::Call {
+pub(super) fn said(call: &Call) -> guest::Call {
     guest::Call {
         id: call.id.to_string(),
         tool: tool(&call.tool),

@@ -7,7 +7,6 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use super::arguments::sha256;
 use super::engine::Engine;
 use super::guest;
 use super::sandbox::{Exports, PolicyFailure, Sandbox, State};
@@ -128,10 +127,6 @@ pub struct Description {
 pub(super) struct Loaded {
     pub(super) sandbox: Sandbox,
     pub(super) description: Description,
-    /// `sha256:…` of the component as it was given.
-    pub(super) digest: String,
-    pub(super) size: usize,
-    pub(super) imports: Vec<String>,
     /// Why there is no snapshot, where there is none.
     pub(super) not_snapshotted: Option<String>,
 }
@@ -161,27 +156,45 @@ pub(super) fn run<T: Send + 'static>(
     }
 }
 
-pub(super) fn configured(engine: &Engine, bytes: &[u8], settings: &Arc<str>) -> Result<Loaded, LoadError> {
+fn configured(engine: &Engine, bytes: &[u8], settings: &Arc<str>) -> Result<Loaded, LoadError> {
     head(bytes)?;
-    let (prepared, sandbox, not_snapshotted) = match snapshotted(engine, bytes, settings)? {
-        Ok((prepared, sandbox)) => (prepared, sandbox, None),
+    let (sandbox, not_snapshotted) = match snapshotted(engine, bytes, settings, accepted)? {
+        Ok(prepared) => (prepared.sandbox, None),
         Err(why) => {
             let prepared = prepare(engine, bytes)?;
             let (_, _, problems) = configure(&prepared.sandbox, settings)?;
             accepted(problems)?;
-            let sandbox = prepared.sandbox.clone().configured_each_time(Arc::clone(settings));
-            (prepared, sandbox, Some(why))
+            (prepared.sandbox.configured_each_time(Arc::clone(settings)), Some(why))
         }
     };
-    let description = describe(&prepared.sandbox)?;
-    let digest = sha256(bytes);
-    Ok(Loaded { sandbox, description, digest, size: bytes.len(), imports: prepared.imports, not_snapshotted })
+    let description = describe(&sandbox)?;
+    Ok(Loaded { sandbox, description, not_snapshotted })
 }
 
-/// A component and its configured snapshot, or why there is none.
-type Snapshotted = Result<(Prepared, Sandbox), String>;
+/// A component that was looked at, rather than loaded to decide.
+pub(super) struct Examined {
+    pub(super) fresh: Prepared,
+    /// With the settings, whether it accepts them or not; or why there is none.
+    pub(super) snapshot: Result<Prepared, String>,
+}
 
-fn snapshotted(engine: &Engine, bytes: &[u8], settings: &str) -> Result<Snapshotted, LoadError> {
+pub(super) fn examined(engine: &Engine, bytes: &[u8], settings: &str) -> Result<Examined, LoadError> {
+    head(bytes)?;
+    let fresh = prepare(engine, bytes)?;
+    let snapshot = match snapshotted(engine, bytes, settings, |_| Ok(())) {
+        Ok(snapshot) => snapshot,
+        Err(error) => Err(error.to_string()),
+    };
+    Ok(Examined { fresh, snapshot })
+}
+
+/// The configured snapshot of a component, or why there is none.
+fn snapshotted(
+    engine: &Engine,
+    bytes: &[u8],
+    settings: &str,
+    accept: fn(Vec<guest::Problem>) -> Result<(), LoadError>,
+) -> Result<Result<Prepared, String>, LoadError> {
     let instrumented = match snapshot::instrument(bytes) {
         Ok(instrumented) => instrumented,
         Err(why) => return Ok(Err(why)),
@@ -196,18 +209,12 @@ fn snapshotted(engine: &Engine, bytes: &[u8], settings: &str) -> Result<Snapshot
         return Ok(Err("it imports WASI, whose handles a snapshot cannot keep".to_owned()));
     }
     let (store, instance, problems) = configure(&prepared.sandbox, settings)?;
-    accepted(problems)?;
+    accept(problems)?;
     let bytes = match instrumented.snapshot(store, instance) {
         Ok(bytes) => bytes,
         Err(why) => return Ok(Err(why)),
     };
-    match prepare(engine, &bytes) {
-        Ok(prepared) => {
-            let sandbox = prepared.sandbox.clone();
-            Ok(Ok((prepared, sandbox)))
-        }
-        Err(error) => Ok(Err(format!("its snapshot does not load: {error}"))),
-    }
+    Ok(prepare(engine, &bytes).map_err(|error| format!("its snapshot does not load: {error}")))
 }
 
 /// The first eight bytes (WebAssembly binary format): magic, version, layer.
@@ -231,7 +238,7 @@ pub(super) struct Prepared {
     pub(super) imports: Vec<String>,
 }
 
-pub(super) fn prepare(engine: &Engine, bytes: &[u8]) -> Result<Prepared, LoadError> {
+fn prepare(engine: &Engine, bytes: &[u8]) -> Result<Prepared, LoadError> {
     let invalid = |error: wasmtime::Error| LoadError::Invalid(lift::cut(format!("{error:#}"), limits::SENTENCE_BYTES_MAX));
     let component = Component::from_binary(engine.wasm(), bytes).map_err(invalid)?;
     let exported = |name: &str| component.get_export_index(None, name).is_some();

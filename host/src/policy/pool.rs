@@ -4,6 +4,7 @@
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time;
@@ -32,14 +33,15 @@ pub(super) struct Pool {
     free: Arc<Semaphore>,
     /// One permit for each job that may run or wait.
     room: Arc<Semaphore>,
+    wait_max: Duration,
 }
 
 impl Pool {
-    /// Starts the threads. They end when the pool is dropped.
+    /// Starts the threads; a job waits for one at most this long. They end when the pool is dropped.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub(super) fn start(threads: usize) -> Result<Self, EngineError> {
+    pub(super) fn start(threads: usize, wait_max: Duration) -> Result<Self, EngineError> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..threads {
@@ -47,7 +49,8 @@ impl Pool {
             task::thread("policy", move || work(&queue)).map_err(EngineError::Thread)?;
         }
         let room = threads.saturating_add(limits::WAITING_MAX);
-        Ok(Self { jobs, free: Arc::new(Semaphore::new(threads)), room: Arc::new(Semaphore::new(room)) })
+        let (free, room) = (Arc::new(Semaphore::new(threads)), Arc::new(Semaphore::new(room)));
+        Ok(Self { jobs, free, room, wait_max })
     }
 
     /// Runs a job on a thread of the pool. A job that has begun goes on when its caller leaves.
@@ -56,7 +59,7 @@ impl Pool {
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
         let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| PoolError::Overloaded)?;
-        let free = time::timeout(limits::SLOT_WAIT, Arc::clone(&self.free).acquire_owned());
+        let free = time::timeout(self.wait_max, Arc::clone(&self.free).acquire_owned());
         let free = free.await.map_err(|_| PoolError::Overloaded)?.map_err(|_| PoolError::Overloaded)?;
         let (done, result) = oneshot::channel();
         let job = Box::new(move || finish(job, done, [room, free]));

@@ -10,7 +10,7 @@ use wasmtime::{PoolConcurrencyLimitError, ResourceLimiter, Store, Trap};
 
 use super::arguments::Arguments;
 use super::guest;
-use super::imports::{Asking, Facts, ImportError, Read};
+use super::imports::{Asking, Facts, ImportError, Read, Zones};
 use super::wasi::Wasi;
 use super::{lift, limits};
 use crate::clock::Timestamp;
@@ -35,6 +35,8 @@ pub(super) struct Input {
     pub(super) arguments: Arc<Arguments>,
     /// What the gate knows.
     pub(super) facts: Arc<dyn Facts>,
+    /// Local times instead of the real ones: only a test has them.
+    pub(super) zones: Option<Arc<Zones>>,
     /// The call's id, from which WASI's random numbers come.
     pub(super) seed: [u8; 16],
 }
@@ -52,6 +54,14 @@ pub(super) struct State {
 }
 
 impl State {
+    /// A state as a guest's imports see it while it decides, for tests of the imports.
+    #[cfg(test)]
+    pub(super) fn for_test(input: &Input) -> Self {
+        let mut state = Self::quiet(Timestamp(input.call.time_ms), input.seed);
+        state.asking = Some(Asking::new(input));
+        state
+    }
+
     fn quiet(time: Timestamp, seed: [u8; 16]) -> Self {
         Self { asking: None, time, seed, wasi: None, limiter: Limiter { memory_bytes: 0 } }
     }
@@ -120,8 +130,7 @@ impl Sandbox {
 
     fn ask(&self, store: &mut Store<State>, input: &Input) -> Result<Verdict, PolicyFailure> {
         let instance = self.ready(store, limits::EVALUATE_FUEL)?;
-        let time = store.data().time;
-        store.data_mut().asking = Some(Asking::new(Arc::clone(&input.arguments), Arc::clone(&input.facts), time));
+        store.data_mut().asking = Some(Asking::new(input));
         let evaluate: TypedFunc<(&guest::Call,), (guest::Verdict,)> =
             instance.get_typed_func(&mut *store, &self.exports.evaluate).map_err(failure)?;
         let (verdict,) = evaluate.call(&mut *store, (&input.call,)).map_err(failure)?;

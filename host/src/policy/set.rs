@@ -119,7 +119,7 @@ fn entry(engine: &Engine, written: Written) -> Result<Entry, Vec<String>> {
         )]);
     }
     let settings_digest = sha256(settings.as_bytes());
-    let Loaded { sandbox, description, not_snapshotted, .. } =
+    let Loaded { sandbox, description, not_snapshotted } =
         load::load(engine, bytes, Arc::clone(&settings)).map_err(|error| match error {
             LoadError::Settings(problems) => {
                 problems.into_iter().map(|problem| format!("its settings at `{}`: {}", problem.pointer, problem.message)).collect()

@@ -19,9 +19,6 @@ use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 use super::limits;
 use super::sandbox::State;
 
-/// The export that instrumentation adds to what a component exports itself.
-pub(super) const ACCESS: &str = "wasmtime:wizer/access";
-
 /// A component that lets its state be read.
 pub(super) struct Instrumented<'a> {
     wizer: Wizer,

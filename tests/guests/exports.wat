@@ -1,0 +1,11 @@
+;; The exports of the contract, lifted from the core instance $i.
+(alias core export $i "memory" (core memory $memory))
+(alias core export $i "realloc" (core func $realloc))
+(func (export "describe") (result $description)
+  (canon lift (core func $i "describe") (memory $memory) (realloc $realloc)))
+(func (export "configure") (param "settings" string) (result (list $problem))
+  (canon lift (core func $i "configure") (memory $memory) (realloc $realloc)))
+(func (export "evaluate") (param "call" $call) (result $verdict)
+  (canon lift (core func $i "evaluate") (memory $memory) (realloc $realloc)))
+(func (export "visible") (param "tool" $tool) (param "principal" $principal) (result $visibility)
+  (canon lift (core func $i "visible") (memory $memory) (realloc $realloc)))

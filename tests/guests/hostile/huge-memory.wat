@@ -1,0 +1,2 @@
+;; Wants a gigabyte before it starts.
+(memory (export "memory") 16384)

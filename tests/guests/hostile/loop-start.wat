@@ -1,0 +1,3 @@
+;; Never starts.
+(func $start (loop $l (br $l)))
+(start $start)

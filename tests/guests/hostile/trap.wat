@@ -1,0 +1,2 @@
+;; Traps.
+(func (export "evaluate") (param i32) (result i32) (unreachable))

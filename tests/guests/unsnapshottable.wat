@@ -1,0 +1,10 @@
+;; As `counter.wat`, but it changes a table, which no snapshot can hold.
+(table $t 1 funcref)
+(func (export "change") (table.set $t (i32.const 0) (ref.null func)))
+(data (i32.const 1300) "\00\00\00\00\00\20\00\00")
+(data (i32.const 8192) "a text that is longer than any settings which the tests hand over, so that a part of it can be the reason")
+(func (export "configure") (param i32 i32) (result i32)
+  (i32.store (i32.const 1308) (local.get 1)) (i32.const 1200))
+(func (export "evaluate") (param i32) (result i32)
+  (i32.store (i32.const 2000) (i32.add (i32.load (i32.const 2000)) (i32.const 1)))
+  (if (result i32) (i32.gt_u (i32.load (i32.const 2000)) (i32.const 1)) (then (i32.const 1100)) (else (i32.const 1300))))
