@@ -19,10 +19,14 @@ impl Glob {
     /// A sentence that says what is wrong with it.
     pub fn parse(pattern: &str) -> Result<Self, String> {
         if pattern.is_empty() {
-            return Err("an empty glob matches nothing; write a tool's name such as `market__find_order`, or `*`".into());
+            return Err(
+                "an empty glob matches nothing; write a tool's name such as `market__find_order`, or `*`".into()
+            );
         }
         if let Some(meta) = pattern.chars().find(|c| matches!(c, '[' | ']' | '{' | '}' | '\\')) {
-            return Err(format!("`{pattern}` has a `{meta}`; a glob knows only `*` and `?`, write one glob for each case"));
+            return Err(format!(
+                "`{pattern}` has a `{meta}`; a glob knows only `*` and `?`, write one glob for each case"
+            ));
         }
         if pattern.contains("**") {
             return Err(format!("`{pattern}` has a `**`; one `*` matches everything already"));

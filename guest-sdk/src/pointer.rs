@@ -19,7 +19,9 @@ impl Pointer {
         if starts && escapes {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{text}` is not a JSON pointer: it starts with `/`, and `~` is followed by 0 or 1; write `/amount` for the argument `amount`"))
+        Err(format!(
+            "`{text}` is not a JSON pointer: it starts with `/`, and `~` is followed by 0 or 1; write `/amount` for the argument `amount`"
+        ))
     }
 
     /// The pointer's text.

@@ -2,7 +2,7 @@
 
 use serde_path_to_error::Segment;
 
-use crate::{Policy, Pointer, Problem};
+use crate::{Pointer, Policy, Problem};
 
 /// Reads settings and makes the policy.
 pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<Problem>> {

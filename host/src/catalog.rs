@@ -71,6 +71,28 @@ pub struct Tool {
     schema: Schema,
 }
 
+impl Tool {
+    /// A tool for unit tests of other modules: `server__name`, which takes any object.
+    #[cfg(test)]
+    #[must_use]
+    #[expect(clippy::unwrap_used, reason = "the empty schema compiles")]
+    pub fn for_test(server: &str, name: &str) -> Self {
+        Self {
+            server: server.into(),
+            name: format!("{server}__{name}"),
+            upstream_name: name.into(),
+            annotations: Annotations::default(),
+            digest: format!("sha256:{}", "0".repeat(64)),
+            definition: Value::Null,
+            secret_arguments: Vec::new(),
+            idempotency: IdempotencyRule::Optional,
+            idempotent: false,
+            release_on_error: false,
+            schema: Schema::compile(&Value::Object(Vec::new())).unwrap(),
+        }
+    }
+}
+
 /// The tools of all servers.
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);

@@ -76,7 +76,11 @@ impl Pipeline for Gate {
         Gate::call(self, principal, request).await
     }
 
-    async fn tools(self: &Arc<Self>, principal: &Arc<Principal>, origin: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+    async fn tools(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        origin: Origin,
+    ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         Gate::tools(self, principal, origin).await
     }
 

@@ -102,11 +102,11 @@ impl Gate {
         let admitted = self.admission.address(address, origin.route());
         let found = admitted.map_err(Refusal::from).and_then(|()| {
             match identity::authenticate(&self.store, credential.as_deref().map_or("", String::as_str)) {
-                    Ok(Some(principal)) => Ok(Arc::new(principal)),
-                    Ok(None) => Err(refuse::unauthenticated(credential.is_some())),
-                    Err(error) => Err(refuse::store(&error)),
-                }
-            });
+                Ok(Some(principal)) => Ok(Arc::new(principal)),
+                Ok(None) => Err(refuse::unauthenticated(credential.is_some())),
+                Err(error) => Err(refuse::store(&error)),
+            }
+        });
         match found {
             Ok(principal) => Ok(principal),
             Err(refusal) => Err(self.turn_away(address, refusal).await),

@@ -25,8 +25,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use record::{Open, open_calls};
 use record::{Claim, ClaimState};
+pub use record::{Open, open_calls};
 
 /// What is known of a call like this one.
 #[derive(Debug)]
@@ -226,7 +226,11 @@ impl Idempotency {
     }
 
     fn open(&self, open: Open, call: &Call, fresh: Fresh) -> Seen {
-        if self.running.has(&open.call) { Seen::InFlight(open.call) } else { self.lost((open.call, open.executed), call, fresh) }
+        if self.running.has(&open.call) {
+            Seen::InFlight(open.call)
+        } else {
+            self.lost((open.call, open.executed), call, fresh)
+        }
     }
 
     /// A tool that is declared idempotent may be called again.
@@ -276,7 +280,8 @@ impl Idempotency {
     pub fn answered(&self, tx: &mut Tx<'_>, open: &Open, kept: &Kept, now: Timestamp) -> Result<(), StoreError> {
         record::end(tx, open);
         let Some(key) = &open.key else { return Ok(()) };
-        let failed = |what: &str| StoreError::Unwritable(format!("the answer of call `{}` cannot be {what}", open.call));
+        let failed =
+            |what: &str| StoreError::Unwritable(format!("the answer of call `{}` cannot be {what}", open.call));
         let plain = zeroize::Zeroizing::new(serde_json::to_vec(kept).map_err(|_| failed("written down"))?);
         let aad = [open.agent.as_bytes(), b"\0", open.call.as_bytes()].concat();
         let sealed = self.key.seal("answer", &aad, &plain).map_err(|_| failed("sealed"))?;

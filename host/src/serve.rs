@@ -86,8 +86,7 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     if at.exists() && !key.exists() {
         return Err(StartError::KeyGone(key));
     }
-    let store = Store::open(&at, Options::default())
-        .map_err(|source| StartError::Store { path: at, source })?;
+    let store = Store::open(&at, Options::default()).map_err(|source| StartError::Store { path: at, source })?;
     let key = StoreKey::open_or_create(data)?;
     Ok((store, key))
 }
@@ -136,7 +135,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let listen = |source| StartError::Listen { address: config.listen, source };
     let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
     let agents = listener.local_addr().map_err(listen)?;
-    let options = DoorOptions { allowed_hosts: config.allowed_hosts, allowed_origins: config.allowed_origins, listen: agents };
+    let options =
+        DoorOptions { allowed_hosts: config.allowed_hosts, allowed_origins: config.allowed_origins, listen: agents };
     let router = door::agents(Arc::clone(&gate), options);
     doors.push(task::spawn("agents' door", door::serve(listener, router, stop.clone())));
     Ok(Running { agents, socket, gate, stop, doors })

@@ -72,7 +72,9 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
             }
             out.line(&format!("{}  {}", out.tone(Tone::Good, "added"), show::cell(answer.get("name"))))?;
             out.line(&format!("key    {}", show::cell(answer.get("key"))))?;
-            Ok(out.line(&out.tone(Tone::Quiet, "The key is shown once. The agent sends it as `Authorization: Bearer …`."))?)
+            Ok(out.line(
+                &out.tone(Tone::Quiet, "The key is shown once. The agent sends it as `Authorization: Bearer …`."),
+            )?)
         }
         Words::List { json } => {
             let answer = client::run(&config, Command::AgentList).await?;

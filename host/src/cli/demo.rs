@@ -32,7 +32,11 @@ pub(super) async fn run(_: Words) -> Result<(), Failure> {
     let mut config = Config::load(&file)?;
     config.listen = ([127, 0, 0, 1], 0).into();
     let out = out();
-    out.line(&format!("{} a gate, its store and a marketplace in {}", out.tone(Tone::Loud, "Starting"), directory.path().display()))?;
+    out.line(&format!(
+        "{} a gate, its store and a marketplace in {}",
+        out.tone(Tone::Loud, "Starting"),
+        directory.path().display()
+    ))?;
     let running = serve::start(config, Clock::system()).await?;
     running.settled().await;
     let told = tell(&running, directory.path()).await;

@@ -37,7 +37,8 @@ pub(super) async fn run(words: Words) -> Result<(), Failure> {
     let key = owner(&config, &words.owner).await?;
     let out = out();
     if words.json {
-        let made = serde_json::json!({ "config": file.display().to_string(), "owner": words.owner, "key": key.as_str() });
+        let made =
+            serde_json::json!({ "config": file.display().to_string(), "owner": words.owner, "key": key.as_str() });
         return Ok(out.json(&made)?);
     }
     out.line(&format!("{}  {}", out.tone(Tone::Good, "made"), file.display()))?;
@@ -52,7 +53,8 @@ pub(super) async fn run(words: Words) -> Result<(), Failure> {
 
 /// Writes both files; nothing that exists is touched.
 pub(super) fn write(directory: &Path) -> Result<PathBuf, Failure> {
-    let said = |what: &Path, error: std::io::Error| Failure::Said(format!("cannot write `{}`: {error}", what.display()));
+    let said =
+        |what: &Path, error: std::io::Error| Failure::Said(format!("cannot write `{}`: {error}", what.display()));
     let file = directory.join(config::FILE);
     let policies = directory.join("policies");
     let policy_file = policies.join("policies.toml");
@@ -64,7 +66,8 @@ pub(super) fn write(directory: &Path) -> Result<PathBuf, Failure> {
             )));
         }
     }
-    let program = std::env::current_exe().map_err(|error| Failure::Said(format!("cannot tell where this program is: {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::Said(format!("cannot tell where this program is: {error}")))?;
     let program = serde_json::Value::from(program.display().to_string()).to_string();
     fs::create_dir_all(&policies).map_err(|error| said(&policies, error))?;
     fs::write(&policy_file, POLICIES).map_err(|error| said(&policy_file, error))?;

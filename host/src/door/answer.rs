@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use crate::gate::{Answered, Refused};
+
+/// Says that an answer is an earlier call's.
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// Something that is wrong with a request before it is a call.
 pub(super) fn problem(status: StatusCode, code: &'static str, message: &str) -> Response {
@@ -26,6 +29,9 @@ pub(super) fn refusal(refused: &Refused) -> Response {
     let headers = response.headers_mut();
     if let Some(wait_s) = refusal.retry_after_s() {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));
+    }
+    if refused.replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     if status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="portcullis""#));
@@ -107,6 +113,6 @@ mod tests {
     }
 
     fn refusal_response(why: Refusal) -> Response {
-        super::refusal(&Refused { correlation_id: CorrelationId::random().unwrap(), refusal: why })
+        super::refusal(&Refused { correlation_id: CorrelationId::random().unwrap(), refusal: why, replayed: false })
     }
 }

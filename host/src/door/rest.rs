@@ -16,7 +16,6 @@ use crate::{call, limits};
 /// draft-ietf-httpapi-idempotency-key-header-07
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// `GET /v1/tools`: the definitions of the tools that the caller sees.
 pub(super) async fn tools<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
@@ -65,7 +64,7 @@ pub(super) async fn call<G: Pipeline>(
             Some(text) => {
                 let mut response = answer::json_text(StatusCode::OK, text);
                 if answered.replayed {
-                    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+                    response.headers_mut().insert(answer::REPLAYED, HeaderValue::from_static("true"));
                 }
                 response
             }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_TYPE, HOST};
 pub use axum::http::Method;
 use axum::http::Request;
+use axum::http::header::{CONTENT_TYPE, HOST};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{DoorOptions, Pipeline, agents, serve};
 use crate::call::{CorrelationId, Origin, Request, ToolAnswer};
-use crate::catalog::{Annotations, Tool};
+use crate::catalog::Tool;
 use crate::gate::{Answered, Credential, Readiness, Refused};
 use crate::identity::Principal;
 use crate::json;
@@ -33,7 +33,7 @@ struct Behind {
 }
 
 fn refused<T>(refusal: Refusal) -> Result<T, Box<Refused>> {
-    Err(Box::new(Refused { correlation_id: CorrelationId::random().unwrap(), refusal }))
+    Err(Box::new(Refused { correlation_id: CorrelationId::random().unwrap(), refusal, replayed: false }))
 }
 
 impl Pipeline for Behind {
@@ -41,6 +41,7 @@ impl Pipeline for Behind {
         self: &Arc<Self>,
         credential: Credential,
         address: Option<IpAddr>,
+        _: Origin,
     ) -> Result<Arc<Principal>, Box<Refused>> {
         self.addresses.lock().unwrap().push(address);
         match credential.as_deref().map(String::as_str) {
@@ -75,16 +76,10 @@ impl Pipeline for Behind {
         })
     }
 
-    async fn tools(self: &Arc<Self>, _: &Arc<Principal>) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
-        Ok(vec![Arc::new(Tool {
-            server: "s".into(),
-            name: "s__echo".into(),
-            upstream_name: "echo".into(),
-            annotations: Annotations::default(),
-            digest: "sha256:00".into(),
-            definition: json::parse(DEFINITION.as_bytes(), limits::ARGUMENTS).unwrap(),
-            secret_arguments: vec![],
-        })])
+    async fn tools(self: &Arc<Self>, _: &Arc<Principal>, _: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+        let mut tool = Tool::for_test("s", "echo");
+        tool.definition = json::parse(DEFINITION.as_bytes(), limits::ARGUMENTS).unwrap();
+        Ok(vec![Arc::new(tool)])
     }
 
     fn readiness(&self) -> Readiness {

@@ -99,7 +99,8 @@ mod tests {
             let engine = wasmtime::Engine::default();
             let component = wasmtime::component::Component::new(&engine, component(name).unwrap()).unwrap();
             let kind = component.component_type();
-            let contract = ["types", "json", "arguments", "facts"].map(|part| format!("portcullis:policy/{part}@0.1.0"));
+            let contract =
+                ["types", "json", "arguments", "facts"].map(|part| format!("portcullis:policy/{part}@0.1.0"));
             let types = ["call", "tool", "principal", "verdict", "visibility", "description", "problem"];
             for (import, _) in kind.imports(&engine) {
                 let known = contract.iter().any(|part| part == import) || types.contains(&import);

@@ -134,9 +134,8 @@ impl Asking {
             self.unrecorded = self.unrecorded.saturating_add(1);
             return;
         }
-        let value = value.map(|text| {
-            if text.len() > limits::READ_VALUE_BYTES_MAX { sha256(text.as_bytes()) } else { text }
-        });
+        let value =
+            value.map(|text| if text.len() > limits::READ_VALUE_BYTES_MAX { sha256(text.as_bytes()) } else { text });
         self.reads.push(Read { what, value });
     }
 
@@ -217,10 +216,9 @@ impl facts::Host for State {
             None => local_time(&zone, asking.time),
         };
         let text = match &local {
-            Ok(at) => format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-                at.year, at.month, at.day, at.hour, at.minute, at.second
-            ),
+            Ok(at) => {
+                format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", at.year, at.month, at.day, at.hour, at.minute, at.second)
+            }
             Err(error) => error.clone(),
         };
         asking.record(format!("local-time {zone}"), Some(text));

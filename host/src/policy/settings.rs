@@ -23,7 +23,9 @@ fn value_at(at: &str, value: &Value) -> Result<serde_json::Value, String> {
             .ok_or_else(|| format!("the setting `{at}` is {number}, which JSON does not have"))?,
         Value::Boolean(bool) => (*bool).into(),
         Value::Datetime(date) => {
-            return Err(format!("the setting `{at}` is a date, which JSON does not have: write it as a string, \"{date}\""));
+            return Err(format!(
+                "the setting `{at}` is a date, which JSON does not have: write it as a string, \"{date}\""
+            ));
         }
         Value::Array(items) => {
             let items = items.iter().enumerate().map(|(index, item)| value_at(&format!("{at}/{index}"), item));

@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::load::{self, LoadError, Loaded};
 use super::*;
 use crate::call::{Arguments, CorrelationId, Origin};
-use crate::catalog::Annotations;
 use crate::clock::Timestamp;
-use crate::json::Value;
 use crate::ledger::Account;
 
 mod files;
@@ -79,15 +77,10 @@ impl Facts for NoFacts {
 }
 
 fn tool(name: &str, secrets: &[&str]) -> Arc<Tool> {
-    Arc::new(Tool {
-        server: "market".into(),
-        name: name.into(),
-        upstream_name: name.into(),
-        annotations: Annotations::default(),
-        digest: format!("sha256:{}", "0".repeat(64)),
-        definition: Value::Null,
-        secret_arguments: secrets.iter().map(|secret| (*secret).to_owned()).collect(),
-    })
+    let mut tool = Tool::for_test("market", name);
+    tool.name = name.to_owned();
+    tool.secret_arguments = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+    Arc::new(tool)
 }
 
 fn call_of(tool: Arc<Tool>, arguments: &str) -> Arc<Call> {

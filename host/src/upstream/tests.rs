@@ -7,11 +7,10 @@ use tempfile::TempDir;
 
 use super::{Outcome, Upstream, UpstreamError};
 use crate::call::{Arguments, Call, CorrelationId, Origin};
-use crate::catalog::{Annotations, Tool};
+use crate::catalog::Tool;
 use crate::clock::{Clock, Timestamp};
 use crate::config::ServerConfig;
 use crate::identity::Principal;
-use crate::json::Value;
 use crate::limits;
 use crate::permit::Permit;
 
@@ -54,15 +53,7 @@ fn permit(tool: &str, arguments: &str) -> Permit {
         id: CorrelationId::random().unwrap(),
         time: Timestamp(0),
         principal: Principal::for_test("ag_1", &[]).into(),
-        tool: std::sync::Arc::new(Tool {
-            server: "s".into(),
-            name: format!("s__{tool}"),
-            upstream_name: tool.into(),
-            annotations: Annotations::default(),
-            digest: "sha256:00".into(),
-            definition: Value::Null,
-            secret_arguments: vec![],
-        }),
+        tool: std::sync::Arc::new(Tool::for_test("s", tool)),
         arguments: Arguments::parse(arguments.as_bytes()).unwrap(),
         key: None,
         approval: None,

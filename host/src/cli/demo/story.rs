@@ -44,12 +44,11 @@ pub(super) async fn tell(out: &Out, scout: &Agent, trader: &Agent, state: &Path)
     let other = json!({ "title": "Graphics card", "price": "899.00", "currency": "EUR" });
     step.call(trader, "market__create_deal", &deal, Some("deal-1"), Expected::Done).await?;
     step.call(trader, "market__create_deal", &deal, Some("deal-1"), Expected::Replayed).await?;
-    step.call(trader, "market__create_deal", &other, Some("deal-1"), Expected::Refused("idempotency_key_conflict")).await?;
+    step.call(trader, "market__create_deal", &other, Some("deal-1"), Expected::Refused("idempotency_key_conflict"))
+        .await?;
 
     step.heading("500 EUR for one offer, 2000 EUR in 24 hours, and nothing that cannot be counted")?;
-    let offer = |amount: &str, currency: &str| {
-        json!({ "listing_id": "l-1", "seller": "acme", "amount": amount, "currency": currency })
-    };
+    let offer = |amount: &str, currency: &str| json!({ "listing_id": "l-1", "seller": "acme", "amount": amount, "currency": currency });
     for (key, amount, currency, expected) in [
         ("offer-1", "500.01", "EUR", Expected::Refused("cap_exceeded")),
         ("offer-2", "-5", "EUR", Expected::Refused("denied")),
@@ -115,6 +114,10 @@ impl Teller<'_> {
             (false, true) => "replayed",
             (false, false) => "done",
         };
-        Ok(self.out.line(&format!("      {} {}", self.out.tone(if refused { Tone::Bad } else { Tone::Good }, how), self.out.tone(Tone::Quiet, &said)))?)
+        Ok(self.out.line(&format!(
+            "      {} {}",
+            self.out.tone(if refused { Tone::Bad } else { Tone::Good }, how),
+            self.out.tone(Tone::Quiet, &said)
+        ))?)
     }
 }

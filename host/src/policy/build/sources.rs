@@ -231,8 +231,7 @@ impl Locked {
 /// The packages from elsewhere that the crates take, directly or not: name and version, with the checksum.
 fn locked(path: &Path, crates: &BTreeMap<String, Crate>) -> Result<BTreeMap<String, String>, SourcesError> {
     let text = String::from_utf8_lossy(&read(path)?).into_owned();
-    let lock: Lock =
-        toml::from_str(&text).map_err(|source| SourcesError::Toml { path: path.to_owned(), source })?;
+    let lock: Lock = toml::from_str(&text).map_err(|source| SourcesError::Toml { path: path.to_owned(), source })?;
     // A crate's own lines also name what only its tests take.
     let mut open: Vec<&str> = Vec::new();
     for (name, one) in crates {

@@ -89,10 +89,10 @@ async fn a_broken_directory_is_no_policy_and_says_why() {
     let why = policies.why().unwrap();
     assert!(why.contains("`policies.toml`: it is missing; create it"), "{why}");
 
-    let policies = open(&format!("{GOOD}[[policy]]\nname = 'b'\nmodule = 'bad.wasm'"), &[
-        ("good.wasm", guest("good.wat")),
-        ("bad.wasm", b"junk".to_vec()),
-    ]);
+    let policies = open(
+        &format!("{GOOD}[[policy]]\nname = 'b'\nmodule = 'bad.wasm'"),
+        &[("good.wasm", guest("good.wat")), ("bad.wasm", b"junk".to_vec())],
+    );
     assert!(policies.set().is_err(), "a set is whole, or it is not");
     let why = policies.why().unwrap();
     assert!(why.contains("policy `b`: the module `bad.wasm` does not load: it is not WebAssembly"), "{why}");

@@ -34,15 +34,20 @@ fn chain(entries: &[(&str, &str)]) -> Policies {
     let policies: String = entries
         .iter()
         .enumerate()
-        .map(|(index, (module, rest))| format!("[[policy]]\nname = '{module}{index}'\nmodule = '{module}.wasm'\n{rest}\n"))
+        .map(|(index, (module, rest))| {
+            format!("[[policy]]\nname = '{module}{index}'\nmodule = '{module}.wasm'\n{rest}\n")
+        })
         .collect();
-    let policies = open(&policies, &[
-        ("deny.wasm", deny()),
-        ("ask.wasm", ask()),
-        ("allow.wasm", allow()),
-        ("pass.wasm", pass()),
-        ("trap.wasm", guest("hostile/trap.wat")),
-    ]);
+    let policies = open(
+        &policies,
+        &[
+            ("deny.wasm", deny()),
+            ("ask.wasm", ask()),
+            ("allow.wasm", allow()),
+            ("pass.wasm", pass()),
+            ("trap.wasm", guest("hostile/trap.wat")),
+        ],
+    );
     assert_eq!(policies.why(), None);
     policies
 }

@@ -6,7 +6,8 @@ use crate::policy::guest::portcullis::policy::{facts, json as contract};
 use crate::verdict::Verdict;
 
 fn reader() -> Vec<u8> {
-    let text = guests("reader.wat").replace("CONTRACT", &guests("contract.wat")).replace("EXPORTS", &guests("exports.wat"));
+    let text =
+        guests("reader.wat").replace("CONTRACT", &guests("contract.wat")).replace("EXPORTS", &guests("exports.wat"));
     assemble(&text)
 }
 
@@ -90,7 +91,11 @@ async fn a_secret_does_not_reach_a_guest() {
     let asked = policies
         .judge(&policies.set().unwrap(), &call_of(tool("market__pay", &["no-pointer"]), "{}"), Arc::new(NoFacts))
         .await;
-    assert_eq!((code(&asked), asked.decisions.len()), ("policy_fault", 0), "nobody is asked with a secret that is not known");
+    assert_eq!(
+        (code(&asked), asked.decisions.len()),
+        ("policy_fault", 0),
+        "nobody is asked with a secret that is not known"
+    );
 }
 
 #[tokio::test]
