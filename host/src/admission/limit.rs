@@ -73,7 +73,8 @@ pub enum LimitError {
     },
     /// It would never count anything.
     #[error(
-        "the limit `{limit}` would count nothing: a claim is made by nobody yet and calls no tool; use `per = \"address\"` without `tools`"
+        "the limit `{limit}` would count nothing: a claim is made by nobody yet and calls no tool; \
+         use `per = \"address\"` without `tools`"
     )]
     Claim {
         /// The limit's name.

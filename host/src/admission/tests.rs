@@ -139,6 +139,21 @@ fn a_call_passes_after_the_wait_and_not_before() {
 }
 
 #[test]
+fn a_bucket_is_exact_to_the_nanosecond() {
+    let nanos = Duration::from_nanos;
+    let mut bucket = bucket::Bucket::full("3/s".parse().unwrap(), nanos(7));
+    for _ in 0..3 {
+        assert_eq!(bucket.wait(nanos(7)), None);
+        bucket.take(nanos(7));
+    }
+    assert_eq!(bucket.wait(nanos(7)), Some(nanos(333_333_334)));
+    assert_eq!(bucket.wait(nanos(7 + 333_333_333)), Some(nanos(1)));
+    assert_eq!(bucket.wait(nanos(7 + 333_333_334)), None);
+    assert_eq!(bucket.until_full(nanos(7)), Some(nanos(1_000_000_000)));
+    assert_eq!(bucket.wait(nanos(0)), Some(nanos(333_333_334)), "time does not go back");
+}
+
+#[test]
 fn a_token_from_each_bucket_or_from_none() {
     let clock = clock();
     let limits = vec![

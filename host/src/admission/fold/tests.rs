@@ -48,8 +48,9 @@ fn room_is_made_by_those_that_have_nothing_to_tell() {
     for n in 0..4096 {
         assert_eq!(folder.fold(who(n), Code::Denied, Duration::ZERO), Fold::Write { repeats: 0 });
     }
+    assert_eq!(folder.fold(who(7), Code::Denied, Duration::ZERO), Fold::Count);
     let later = Duration::from_secs(60);
     assert_eq!(folder.fold(who(5000), Code::Denied, later), Fold::Write { repeats: 0 });
     assert_eq!(folder.fold(who(5000), Code::Denied, later), Fold::Count);
-    assert_eq!(folder.drain_due(Duration::MAX), [(who(5000), Code::Denied, 1)]);
+    assert_eq!(folder.drain_due(Duration::MAX), [(who(5000), Code::Denied, 1), (who(7), Code::Denied, 1)]);
 }

@@ -194,6 +194,20 @@ fn every_consistency_proof_is_that_of_the_standard_and_proves_only_its_own() {
 }
 
 #[test]
+fn a_proof_that_ends_below_the_root_proves_nothing() {
+    let leaves = numbered();
+    let memory = grown(&leaves);
+    let left = mth(&leaves[..32]);
+    let proof = inclusion(&memory, 5, 32).unwrap();
+    assert!(verify_inclusion(&leaves[5], 5, 32, &proof, &left));
+    assert!(!verify_inclusion(&leaves[5], 5, 70, &proof, &left), "the root of the left half is not that of 70");
+    let proof = consistency(&memory, 11, 32).unwrap();
+    let old = mth(&leaves[..11]);
+    assert!(verify_consistency(11, 32, &old, &left, &proof));
+    assert!(!verify_consistency(11, 70, &old, &left, &proof));
+}
+
+#[test]
 fn an_append_reads_few_and_writes_two_on_average() {
     let mut memory = grown(&numbered()[..63]);
     *memory.gets.borrow_mut() = 0;
