@@ -53,3 +53,24 @@ impl<'de> Deserialize<'de> for Pointer {
         Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_those_of_rfc_6901() {
+        for good in ["", "/", "/a", "/a/0/b", "/a~0b", "/a~1b", "//", "/é"] {
+            assert_eq!(Pointer::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["a", "a/b", "#/a", "/~", "/a~2", "/a~", " /a"] {
+            assert!(Pointer::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_escaped() {
+        assert_eq!(Pointer::to(&[&"a/b", &"c~d", &0]), "/a~1b/c~0d/0");
+        assert_eq!(Pointer::to(&[]), "");
+    }
+}

@@ -86,7 +86,7 @@ pub struct Entry {
     correlation_id: String,
     request_id: Option<String>,
     principal: Option<String>,
-    name: Option<String>,
+    principal_id: Option<String>,
     role: Option<String>,
     origin: Option<Origin>,
     action: String,
@@ -108,7 +108,7 @@ impl Entry {
             correlation_id: id.to_string(),
             request_id: None,
             principal: None,
-            name: None,
+            principal_id: None,
             role: None,
             origin: None,
             action: mask::text(action),
@@ -131,8 +131,8 @@ impl Entry {
     /// Adds who did it.
     #[must_use]
     pub fn principal(mut self, principal: &Principal) -> Self {
-        self.principal = Some(principal.id.clone());
-        self.name = Some(principal.name.clone());
+        self.principal = Some(principal.name.clone());
+        self.principal_id = Some(principal.id.clone());
         self.role = Some(principal.roles.join(","));
         self
     }
@@ -215,13 +215,13 @@ impl Entry {
     /// The id of who did it.
     #[must_use]
     pub fn principal_id(&self) -> Option<&str> {
-        self.principal.as_deref()
+        self.principal_id.as_deref()
     }
 
     /// The name of who did it.
     #[must_use]
     pub fn principal_name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.principal.as_deref()
     }
 
     /// The tool's name, or the change.

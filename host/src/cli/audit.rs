@@ -79,7 +79,7 @@ pub(super) fn line(out: &Out, entry: &Value) -> String {
         text("index"),
         text("timestamp"),
         out.tone(tone, &format!("{status:13}")),
-        text("name"),
+        text("principal"),
         text("action"),
         text("code"),
         out.tone(Tone::Quiet, &correlation),

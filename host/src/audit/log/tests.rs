@@ -61,7 +61,7 @@ fn an_entry_comes_back_as_it_was_with_its_index_and_nothing_secret() {
         serde_json::to_string(&back).unwrap(),
         format!(
             r#"{{"index":3,"timestamp":"2026-03-01T12:00:00.000Z","correlation_id":"{id}","request_id":"r-1 ***","#
-        ) + r#""principal":"ag_1","name":"ag_1","role":"manager,support","origin":"rest","action":"market__pay","#
+        ) + r#""principal":"ag_1","principal_id":"ag_1","role":"manager,support","origin":"rest","action":"market__pay","#
             + r#""status":"STARTED","code":null,"idempotency_key":"order-4711","#
             + r#""arguments":{"amount":1099.10,"password":"***","value":"***"},"#
             + r#""policies":[{"policy":"caps","reads":[{"pointer":"/pin","value":"***"}]}],"#

@@ -1,7 +1,7 @@
 //! An agent of the demo: a real MCP client.
 
 use rmcp::RoleClient;
-use rmcp::model::{CallToolRequestParams, CallToolResponse};
+use rmcp::model::{CallToolRequestParams, CallToolResponse, ProtocolVersion};
 use rmcp::service::{ClientLifecycleMode, RunningService, serve_client_with_lifecycle};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
@@ -20,7 +20,7 @@ impl Agent {
     pub(super) async fn connect(name: &str, url: &str, key: &str) -> Result<Self, Failure> {
         let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
         let transport = StreamableHttpClientTransport::from_config(config);
-        let lifecycle = ClientLifecycleMode::Auto { preferred_versions: Vec::new(), legacy_version: None };
+        let lifecycle = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
         let client = serve_client_with_lifecycle((), transport, lifecycle).await.map_err(said)?;
         Ok(Self { name: name.to_owned(), client })
     }
