@@ -73,9 +73,9 @@ impl Policies {
     pub fn open(directory: &Path, clock: Clock) -> Result<Self, EngineError> {
         let engine = Engine::new()?;
         let pool = Pool::start(engine.threads(), limits::SLOT_WAIT)?;
-        let set = PolicySet::load(&engine, directory, 1).map(Arc::new).map_err(|problems| {
-            problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; ")
-        });
+        let set = PolicySet::load(&engine, directory, 1)
+            .map(Arc::new)
+            .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "));
         Ok(Self(Arc::new(Inner { pool, clock, set })))
     }
 
@@ -132,7 +132,8 @@ fn undecided(error: &PoolError) -> Refusal {
             Refusal::new(Code::Overloaded, message).retry_after(limits::RETRY_OVERLOADED)
         }
         PoolError::Panicked => {
-            let message = "the gate failed while it decided, so the call is refused and nothing was done: tell its owner";
+            let message =
+                "the gate failed while it decided, so the call is refused and nothing was done: tell its owner";
             Refusal::new(Code::PolicyFault, message)
         }
     }

@@ -65,12 +65,10 @@ pub(super) struct Written {
 /// Everything that is wrong with it.
 pub(super) fn read(directory: &Path) -> Result<Vec<Written>, Vec<Problem>> {
     let whole = |message: String| vec![Problem { policy: None, message }];
-    let dir = Dir::open_ambient_dir(directory, ambient_authority()).map_err(|error| {
-        whole(format!("the policy directory `{}` cannot be opened: {error}", directory.display()))
-    })?;
-    let text = bounded(&dir, FILE, limits::FILE_BYTES_MAX).map_err(|why| {
-        whole(format!("it {why}; create it in `{}`, with a `[[policy]]` in it", directory.display()))
-    })?;
+    let dir = Dir::open_ambient_dir(directory, ambient_authority())
+        .map_err(|error| whole(format!("the policy directory `{}` cannot be opened: {error}", directory.display())))?;
+    let text = bounded(&dir, FILE, limits::FILE_BYTES_MAX)
+        .map_err(|why| whole(format!("it {why}; create it in `{}`, with a `[[policy]]` in it", directory.display())))?;
     let text = String::from_utf8(text).map_err(|_| whole("it is not UTF-8 text".to_owned()))?;
     let table: Table = toml::from_str(&text).map_err(|error| whole(format!("it is not TOML: {error}")))?;
 
@@ -85,7 +83,11 @@ pub(super) fn read(directory: &Path) -> Result<Vec<Written>, Vec<Problem>> {
         problems.push("it names no policy: add a `[[policy]]` with a `name` and a `module`".to_owned());
     }
     if entries.len() > limits::POLICIES_MAX {
-        return Err(whole(format!("it names {} policies, more than the {} allowed", entries.len(), limits::POLICIES_MAX)));
+        return Err(whole(format!(
+            "it names {} policies, more than the {} allowed",
+            entries.len(),
+            limits::POLICIES_MAX
+        )));
     }
     let mut policies: Vec<Written> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
@@ -134,9 +136,8 @@ impl Problems {
 
     fn unknown(&mut self, table: &Table, known: &[&str]) {
         for key in table.keys().filter(|key| !known.contains(&key.as_str())) {
-            let nearest = known.iter().max_by(|a, b| {
-                strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b))
-            });
+            let nearest =
+                known.iter().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
             let nearest = nearest.map(|nearest| format!(": did you mean `{nearest}`?")).unwrap_or_default();
             self.push(format!("the key `{key}` is unknown{nearest}"));
         }
@@ -169,7 +170,9 @@ impl Problems {
         }
         self.names.push(name.clone());
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if entry.contains_key("name") && (name.is_empty() || name.len() > limits::NAME_CHARS_MAX || !name.chars().all(fine)) {
+        if entry.contains_key("name")
+            && (name.is_empty() || name.len() > limits::NAME_CHARS_MAX || !name.chars().all(fine))
+        {
             self.push(format!("a name has 1 to {} letters, digits, `-`, `_` and `.`", limits::NAME_CHARS_MAX));
         }
         self.unknown(entry, &["name", "module", "mode", "tools", "digest", "settings"]);
@@ -240,7 +243,11 @@ impl Problems {
         match settings::canonical(table) {
             Ok(text) if text.len() <= limits::SETTINGS_BYTES_MAX => Some(text.into()),
             Ok(text) => {
-                self.push(format!("its settings have {} bytes as JSON, more than the {} allowed", text.len(), limits::SETTINGS_BYTES_MAX));
+                self.push(format!(
+                    "its settings have {} bytes as JSON, more than the {} allowed",
+                    text.len(),
+                    limits::SETTINGS_BYTES_MAX
+                ));
                 None
             }
             Err(why) => {
@@ -253,14 +260,16 @@ impl Problems {
     fn module(&mut self, dir: &Dir, entry: &Table) -> Option<(String, Arc<[u8]>)> {
         let Some(module) = self.text(entry, "module") else {
             if !entry.contains_key("module") {
-                self.push("it has no `module`: `bundled:NAME`, or the path of a `.wasm` file in the directory".to_owned());
+                self.push(
+                    "it has no `module`: `bundled:NAME`, or the path of a `.wasm` file in the directory".to_owned(),
+                );
             }
             return None;
         };
         let bytes = match module.strip_prefix("bundled:") {
-            Some(name) => bundled::component(name).map(Arc::from).ok_or_else(|| {
-                format!("there is no bundled policy `{name}`: there are {}", listed(bundled::names()))
-            }),
+            Some(name) => bundled::component(name)
+                .map(Arc::from)
+                .ok_or_else(|| format!("there is no bundled policy `{name}`: there are {}", listed(bundled::names()))),
             None => component(dir, module).map(Arc::from),
         };
         match bytes {
@@ -287,8 +296,12 @@ fn globs(patterns: &[String]) -> Result<GlobSet, String> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let bad = |why: &dyn std::fmt::Display| format!("the tool pattern `{pattern}` is none: {why}");
-        if pattern.len() > limits::TOOL_PATTERN_CHARS_MAX {
-            return Err(bad(&format!("it has more than {} characters", limits::TOOL_PATTERN_CHARS_MAX)));
+        if pattern.is_empty() || pattern.len() > limits::TOOL_PATTERN_CHARS_MAX {
+            return Err(bad(&format!("it has 1 to {} characters", limits::TOOL_PATTERN_CHARS_MAX)));
+        }
+        // The same dialect as in the settings of the bundled policies.
+        if let Some(other) = pattern.chars().find(|c| matches!(c, '[' | ']' | '{' | '}' | '\\' | '!')) {
+            return Err(bad(&format!("`{other}` is no part of one; `*` is any run of characters and `?` exactly one")));
         }
         set.add(GlobBuilder::new(pattern).build().map_err(|error| bad(error.kind()))?);
     }

@@ -37,8 +37,8 @@ pub struct Read {
     /// What: `argument` and a JSON pointer, `arguments` for all of them, or `spent`, `calls`, `local-time` with what
     /// was asked.
     pub what: String,
-    /// The answer: JSON for an argument, with the exact text of a number; the digest of one that is too long to
-    /// keep; none where there was nothing.
+    /// The answer. Of an argument its JSON with the exact text of a number, of a list its length, of an object its
+    /// keys; of all arguments, and of what is too long to keep, the digest. None where there was nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -134,9 +134,8 @@ impl Asking {
             self.unrecorded = self.unrecorded.saturating_add(1);
             return;
         }
-        let value = value.map(|text| {
-            if text.len() > limits::READ_VALUE_BYTES_MAX { sha256(text.as_bytes()) } else { text }
-        });
+        let value =
+            value.map(|text| if text.len() > limits::READ_VALUE_BYTES_MAX { sha256(text.as_bytes()) } else { text });
         self.reads.push(Read { what, value });
     }
 
@@ -217,10 +216,9 @@ impl facts::Host for State {
             None => local_time(&zone, asking.time),
         };
         let text = match &local {
-            Ok(at) => format!(
-                "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}",
-                at.year, at.month, at.day, at.hour, at.minute, at.second
-            ),
+            Ok(at) => {
+                format!("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", at.year, at.month, at.day, at.hour, at.minute, at.second)
+            }
             Err(error) => error.clone(),
         };
         asking.record(format!("local-time {zone}"), Some(text));

@@ -94,9 +94,10 @@ fn sections(bytes: &[u8]) -> Vec<Section> {
 fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let end = bytes.iter().take(5).position(|byte| byte & 0x80 == 0)?.checked_add(1)?;
     let (digits, rest) = bytes.split_at_checked(end)?;
-    let value = digits.iter().rev().try_fold(0_u64, |value, digit| {
-        value.checked_mul(128).map(|value| value | u64::from(digit & 0x7f))
-    })?;
+    let value = digits
+        .iter()
+        .rev()
+        .try_fold(0_u64, |value, digit| value.checked_mul(128).map(|value| value | u64::from(digit & 0x7f)))?;
     Some((usize::try_from(value).ok()?, rest))
 }
 

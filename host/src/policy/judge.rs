@@ -127,7 +127,8 @@ pub(super) fn judge(set: &PolicySet, call: &Arc<Call>, facts: Arc<dyn Facts>, cl
 }
 
 fn decision(entry: &Entry, verdict: &Result<Verdict, PolicyFailure>, reads: Vec<Read>, elapsed_us: u64) -> Decision {
-    let failure = verdict.as_ref().err().map(|failure| Failure { code: code(failure).as_str(), message: failure.to_string() });
+    let failure =
+        verdict.as_ref().err().map(|failure| Failure { code: code(failure).as_str(), message: failure.to_string() });
     Decision {
         policy: entry.listed.name.clone(),
         digest: entry.listed.digest.clone(),
@@ -183,7 +184,9 @@ fn refusal(combined: Combined, tool: &str) -> Refusal {
         // `Allowed` does not come here; if it did, refusing would be right.
         Combined::Ungranted | Combined::Allowed(_) => Refusal::new(
             Code::Denied,
-            format!("no policy allows `{tool}` for you: ask the gate's owner for a rule that does, or use another tool"),
+            format!(
+                "no policy allows `{tool}` for you: ask the gate's owner for a rule that does, or use another tool"
+            ),
         ),
     }
 }
@@ -215,12 +218,7 @@ pub(super) fn tool(tool: &Tool) -> guest::Tool {
         idempotent: tool.annotations.idempotent,
         open_world: tool.annotations.open_world,
     };
-    guest::Tool {
-        server: tool.server.clone(),
-        name: tool.name.clone(),
-        annotations,
-        definition: tool.digest.clone(),
-    }
+    guest::Tool { server: tool.server.clone(), name: tool.name.clone(), annotations, definition: tool.digest.clone() }
 }
 
 pub(super) fn principal(principal: &Principal) -> guest::Principal {

@@ -239,7 +239,8 @@ pub(super) struct Prepared {
 }
 
 fn prepare(engine: &Engine, bytes: &[u8]) -> Result<Prepared, LoadError> {
-    let invalid = |error: wasmtime::Error| LoadError::Invalid(lift::cut(format!("{error:#}"), limits::SENTENCE_BYTES_MAX));
+    let invalid =
+        |error: wasmtime::Error| LoadError::Invalid(lift::cut(format!("{error:#}"), limits::SENTENCE_BYTES_MAX));
     let component = Component::from_binary(engine.wasm(), bytes).map_err(invalid)?;
     let exported = |name: &str| component.get_export_index(None, name).is_some();
     if exported("review") && !exported("evaluate") {

@@ -116,7 +116,8 @@ impl Sandbox {
     pub(super) fn evaluate(&self, input: &Input) -> (Result<Verdict, PolicyFailure>, Vec<Read>) {
         let time = Timestamp(input.call.time_ms);
         let caught = panic::catch_unwind(AssertUnwindSafe(|| {
-            let mut store = self.store(State::quiet(time, input.seed), limits::EVALUATE_FUEL, limits::EVALUATE_TICKS)?;
+            let mut store =
+                self.store(State::quiet(time, input.seed), limits::EVALUATE_FUEL, limits::EVALUATE_TICKS)?;
             let verdict = self.ask(&mut store, input);
             let reads = store.into_data().asking.map(Asking::into_reads).unwrap_or_default();
             Ok((verdict, reads))

@@ -121,9 +121,10 @@ fn entry(engine: &Engine, written: Written) -> Result<Entry, Vec<String>> {
     let settings_digest = sha256(settings.as_bytes());
     let Loaded { sandbox, description, not_snapshotted } =
         load::load(engine, bytes, Arc::clone(&settings)).map_err(|error| match error {
-            LoadError::Settings(problems) => {
-                problems.into_iter().map(|problem| format!("its settings at `{}`: {}", problem.pointer, problem.message)).collect()
-            }
+            LoadError::Settings(problems) => problems
+                .into_iter()
+                .map(|problem| format!("its settings at `{}`: {}", problem.pointer, problem.message))
+                .collect(),
             error => vec![format!("the module `{module}` does not load: {error}")],
         })?;
     let listed = Listed { name, module, digest, settings_digest, mode, tools: patterns, description, not_snapshotted };

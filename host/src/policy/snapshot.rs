@@ -68,7 +68,11 @@ impl Instrumented<'_> {
         }
         let bytes = caught.unwrap_or_else(|_| Err("its state cannot be written as a component".to_owned()))?;
         if bytes.len() > limits::SNAPSHOT_BYTES_MAX {
-            return Err(format!("its snapshot has {} bytes, more than the {} allowed", bytes.len(), limits::SNAPSHOT_BYTES_MAX));
+            return Err(format!(
+                "its snapshot has {} bytes, more than the {} allowed",
+                bytes.len(),
+                limits::SNAPSHOT_BYTES_MAX
+            ));
         }
         Ok(bytes)
     }

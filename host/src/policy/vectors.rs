@@ -83,12 +83,15 @@ pub fn run_vectors(component: &[u8], vectors: &str) -> Result<VectorReport, Vect
 
 fn canonical(raw: &RawValue) -> Result<String, String> {
     let bounds = json::Bounds { bytes_max: limits::SETTINGS_BYTES_MAX, ..crate::limits::ARGUMENTS };
-    json::parse(raw.get().as_bytes(), bounds).map(|value| value.canonical()).map_err(|error| format!("its settings: {error}"))
+    json::parse(raw.get().as_bytes(), bounds)
+        .map(|value| value.canonical())
+        .map_err(|error| format!("its settings: {error}"))
 }
 
 fn case(fresh: &Prepared, snapshot: Option<&Prepared>, vector: &Vector, shared: &RawValue) -> Result<(), String> {
     let settings = canonical(vector.settings.as_deref().unwrap_or(shared))?;
-    let (_, _, problems) = fresh.sandbox.configure(&settings).map_err(|failure| format!("`configure` fails: {failure}"))?;
+    let (_, _, problems) =
+        fresh.sandbox.configure(&settings).map_err(|failure| format!("`configure` fails: {failure}"))?;
     match &vector.expect {
         Expect::Problems(wanted) => return same_problems(&problems, wanted),
         _ if !problems.is_empty() => return Err(format!("the settings have problems: {problems:?}")),
@@ -98,7 +101,9 @@ fn case(fresh: &Prepared, snapshot: Option<&Prepared>, vector: &Vector, shared: 
     let configured = fresh.sandbox.clone().configured_each_time(settings.into());
     compare(&configured, call, vector)?;
     match snapshot {
-        Some(snapshot) => compare(&snapshot.sandbox, call, vector).map_err(|found| format!("from the snapshot: {found}")),
+        Some(snapshot) => {
+            compare(&snapshot.sandbox, call, vector).map_err(|found| format!("from the snapshot: {found}"))
+        }
         None => Ok(()),
     }
 }
@@ -106,12 +111,14 @@ fn case(fresh: &Prepared, snapshot: Option<&Prepared>, vector: &Vector, shared: 
 fn compare(sandbox: &Sandbox, call: &CallIn, vector: &Vector) -> Result<(), String> {
     let said = said(call);
     if let Expect::Visible(wanted) = &vector.expect {
-        let found = sandbox.visible(&said.tool, &said.principal).map_err(|failure| format!("`visible` fails: {failure}"))?;
+        let found =
+            sandbox.visible(&said.tool, &said.principal).map_err(|failure| format!("`visible` fails: {failure}"))?;
         let found = if found { VisibleOut::Maybe } else { VisibleOut::Never };
         return if found == *wanted { Ok(()) } else { Err("`visible` said the opposite".to_owned()) };
     }
     let text = call.arguments.as_ref().map_or("{}", |raw| raw.get());
-    let value = json::parse(text.as_bytes(), crate::limits::ARGUMENTS).map_err(|error| format!("its arguments: {error}"))?;
+    let value =
+        json::parse(text.as_bytes(), crate::limits::ARGUMENTS).map_err(|error| format!("its arguments: {error}"))?;
     let arguments = Arguments::without(value, &[]).map_err(|error| error.to_string())?;
     let facts = Arc::new(vector.facts.clone());
     let zones = Some(Arc::new(zones(&vector.facts)));
@@ -122,9 +129,10 @@ fn compare(sandbox: &Sandbox, call: &CallIn, vector: &Vector) -> Result<(), Stri
 
 fn same_problems(found: &[guest::Problem], wanted: &[ProblemOut]) -> Result<(), String> {
     let same = found.len() == wanted.len()
-        && found.iter().zip(wanted).all(|(found, wanted)| {
-            found.pointer == wanted.pointer && found.message.contains(&wanted.message)
-        });
+        && found
+            .iter()
+            .zip(wanted)
+            .all(|(found, wanted)| found.pointer == wanted.pointer && found.message.contains(&wanted.message));
     if same { Ok(()) } else { Err(lift::cut(format!("the problems are {found:?}"), limits::SENTENCE_BYTES_MAX)) }
 }
 
@@ -200,9 +208,8 @@ fn zones(facts: &FactsIn) -> Zones {
 
 impl Facts for FactsIn {
     fn spent(&self, account: &Account, currency: &str, window: Duration) -> Result<String, String> {
-        let named = |fact: &&format::SpentIn| {
-            fact.account == *account && fact.currency == currency && fact.window.0 == window
-        };
+        let named =
+            |fact: &&format::SpentIn| fact.account == *account && fact.currency == currency && fact.window.0 == window;
         Ok(self.spent.iter().find(named).map_or("0", |fact| &fact.amount).to_owned())
     }
 

@@ -15,7 +15,8 @@ use super::sandbox::State;
 use crate::clock::Timestamp;
 
 /// The packages of WASI 0.2 that are stubbed. Everything else, such as `wasi:http`, does not load.
-const PACKAGES: [&str; 6] = ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
+const PACKAGES: [&str; 6] =
+    ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
 
 /// Whether an import is part of the empty world.
 pub(super) fn stubs(import: &str) -> bool {

@@ -13,7 +13,8 @@ const POLICIES: &str = r#"
 "#;
 
 async fn decides(name: &str) -> (Judged, Judged) {
-    let policies = open(POLICIES, &[("hostile.wasm", guest(&format!("hostile/{name}.wat"))), ("good.wasm", guest("good.wat"))]);
+    let policies =
+        open(POLICIES, &[("hostile.wasm", guest(&format!("hostile/{name}.wat"))), ("good.wasm", guest("good.wat"))]);
     assert_eq!(policies.why(), None);
     let bad = judged(&policies, &call_of(tool("bad__tool", &[]), "{}")).await;
     (bad, judged(&policies, &call("{}")).await)
@@ -61,12 +62,35 @@ fn what_is_no_policy_does_not_load() {
         ("a broken component", b"\0asm\x0d\0\x01\0junk".to_vec(), "not a component that this gate can run"),
         ("a core module", assemble("(module)"), "core module"),
         ("an empty component", assemble("(component)"), "does not export `describe`"),
-        ("a forbidden import", assemble(&good.replacen(";; The types", r#"(import "wasi:http/types@0.2.0" (instance)) ;;"#, 1)), "`wasi:http/types@0.2.0`"),
-        ("an import of its own", assemble(&good.replacen(";; The types", r#"(import "shell" (func)) ;;"#, 1)), "imports `shell`"),
+        (
+            "a forbidden import",
+            assemble(&good.replacen(";; The types", r#"(import "wasi:http/types@0.2.0" (instance)) ;;"#, 1)),
+            "`wasi:http/types@0.2.0`",
+        ),
+        (
+            "an import of its own",
+            assemble(&good.replacen(";; The types", r#"(import "shell" (func)) ;;"#, 1)),
+            "imports `shell`",
+        ),
         ("another version", assemble(&good.replace("types@0.1.0", "types@0.2.0")), "`portcullis:policy@0.1.0`"),
-        ("a wrong type", assemble(&good.replace("(param \"settings\" string)", "(param \"settings\" (list u8))")), "its `configure` is not that of the contract"),
-        ("a result policy", assemble(&good.replace("(export \"evaluate\") (param \"call\"", "(export \"review\") (param \"call\"")), "result policy"),
-        ("many instances", assemble(&format!("(component {contract} (core module $n) {} )", "(core instance (instantiate $n))".repeat(2000))), "instance"),
+        (
+            "a wrong type",
+            assemble(&good.replace("(param \"settings\" string)", "(param \"settings\" (list u8))")),
+            "its `configure` is not that of the contract",
+        ),
+        (
+            "a result policy",
+            assemble(&good.replace("(export \"evaluate\") (param \"call\"", "(export \"review\") (param \"call\"")),
+            "result policy",
+        ),
+        (
+            "many instances",
+            assemble(&format!(
+                "(component {contract} (core module $n) {} )",
+                "(core instance (instantiate $n))".repeat(2000)
+            )),
+            "instance",
+        ),
         ("too many bytes", vec![0; limits::COMPONENT_BYTES_MAX + 1], "more than"),
     ];
     for (what, bytes, expected) in cases {
@@ -91,10 +115,8 @@ fn what_cannot_start_does_not_load() {
 /// As many loopers as there are threads, and one more call that waits behind them: it is decided.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loopers_do_not_stop_the_gate() {
-    let policies = open(
-        POLICIES,
-        &[("hostile.wasm", guest("hostile/loop-evaluate.wat")), ("good.wasm", guest("good.wat"))],
-    );
+    let policies =
+        open(POLICIES, &[("hostile.wasm", guest("hostile/loop-evaluate.wat")), ("good.wasm", guest("good.wat"))]);
     let loopers = engine().threads() * 2;
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..loopers {
@@ -115,7 +137,12 @@ async fn a_free_thread_is_enough() {
     let (started, starts) = tokio::sync::oneshot::channel();
     let holder = Arc::clone(&pool);
     let looper = tokio::task::JoinSet::from_iter([async move {
-        holder.run(move || { let _ = started.send(()); held.recv().is_ok() }).await
+        holder
+            .run(move || {
+                let _ = started.send(());
+                held.recv().is_ok()
+            })
+            .await
     }]);
     starts.await.unwrap();
     assert_eq!(pool.run(|| 7).await, Ok(7));
@@ -139,7 +166,12 @@ async fn the_wait_for_a_thread_is_bounded() {
     let (started, starts) = tokio::sync::oneshot::channel();
     let holder = Arc::clone(&pool);
     let looper = tokio::task::JoinSet::from_iter([async move {
-        holder.run(move || { let _ = started.send(()); held.recv().is_ok() }).await
+        holder
+            .run(move || {
+                let _ = started.send(());
+                held.recv().is_ok()
+            })
+            .await
     }]);
     starts.await.unwrap();
     assert_eq!(pool.run(|| 7).await, Err(pool::PoolError::Overloaded));

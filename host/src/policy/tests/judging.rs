@@ -34,15 +34,20 @@ fn chain(entries: &[(&str, &str)]) -> Policies {
     let policies: String = entries
         .iter()
         .enumerate()
-        .map(|(index, (module, rest))| format!("[[policy]]\nname = '{module}{index}'\nmodule = '{module}.wasm'\n{rest}\n"))
+        .map(|(index, (module, rest))| {
+            format!("[[policy]]\nname = '{module}{index}'\nmodule = '{module}.wasm'\n{rest}\n")
+        })
         .collect();
-    let policies = open(&policies, &[
-        ("deny.wasm", deny()),
-        ("ask.wasm", ask()),
-        ("allow.wasm", allow()),
-        ("pass.wasm", pass()),
-        ("trap.wasm", guest("hostile/trap.wat")),
-    ]);
+    let policies = open(
+        &policies,
+        &[
+            ("deny.wasm", deny()),
+            ("ask.wasm", ask()),
+            ("allow.wasm", allow()),
+            ("pass.wasm", pass()),
+            ("trap.wasm", guest("hostile/trap.wat")),
+        ],
+    );
     assert_eq!(policies.why(), None);
     policies
 }
@@ -165,8 +170,14 @@ fn vectors_are_run_on_the_component() {
     let differ: Vec<&str> = report.differ.iter().map(|case| case.name.as_str()).collect();
     assert_eq!((report.cases, report.passed, report.snapshotted), (7, 3, true), "{report:?}");
     assert_eq!(differ, ["no pointer", "a verdict", "shown", "problems"]);
-    assert!(matches!(run_vectors(&deny(), r#"{"settings": {}, "cases": [], "cases2": []}"#), Err(VectorError::Format(_))));
-    assert!(matches!(run_vectors(b"junk", r#"{"settings": {}, "cases": []}"#), Err(VectorError::Load(LoadError::NotWasm))));
+    assert!(matches!(
+        run_vectors(&deny(), r#"{"settings": {}, "cases": [], "cases2": []}"#),
+        Err(VectorError::Format(_))
+    ));
+    assert!(matches!(
+        run_vectors(b"junk", r#"{"settings": {}, "cases": []}"#),
+        Err(VectorError::Load(LoadError::NotWasm))
+    ));
 }
 
 #[test]

@@ -29,7 +29,10 @@ fn a_decision() {
     let settings = std::env::var("PORTCULLIS_SETTINGS").unwrap_or_else(|_| "{}".into());
     println!("pagemap scan: {}, threads: {}", engine().keeps_resident(), engine().threads());
     let loaded = load(&bytes, &settings).unwrap();
-    println!("{} {}, not snapshotted: {:?}", loaded.description.name, loaded.description.version, loaded.not_snapshotted);
+    println!(
+        "{} {}, not snapshotted: {:?}",
+        loaded.description.name, loaded.description.version, loaded.not_snapshotted
+    );
     let examined = load::run(engine(), {
         let (bytes, settings): (Arc<[u8]>, String) = (bytes.into(), settings.clone());
         move |engine| load::examined(engine, &bytes, &settings)

@@ -93,7 +93,11 @@ async fn a_secret_does_not_reach_a_guest() {
     let asked = policies
         .judge(&policies.set().unwrap(), &call_of(tool("market__pay", &["no-pointer"]), "{}"), Arc::new(NoFacts))
         .await;
-    assert_eq!((code(&asked), asked.decisions.len()), ("policy_fault", 0), "nobody is asked with a secret that is not known");
+    assert_eq!(
+        (code(&asked), asked.decisions.len()),
+        ("policy_fault", 0),
+        "nobody is asked with a secret that is not known"
+    );
 }
 
 #[tokio::test]
@@ -193,7 +197,8 @@ async fn wasi_is_an_empty_world_that_can_be_repeated() {
     assert_eq!(said, reason(&one).await, "the same call, the same randomness");
     assert_ne!(said, reason(&other).await, "another call, other randomness");
     // The call's time, 1772366400 s, in letters from the lowest four bits.
-    let time: String = (0..16).map(|nibble| char::from(b'a' + (1_772_366_400_u64 >> (4 * nibble) & 15) as u8)).collect();
+    let time: String =
+        (0..16).map(|nibble| char::from(b'a' + (1_772_366_400_u64 >> (4 * nibble) & 15) as u8)).collect();
     assert_eq!(said.split_at(16).1, time);
 }
 

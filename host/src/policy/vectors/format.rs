@@ -207,7 +207,9 @@ impl<'de> Deserialize<'de> for Window {
             (!window.is_zero() && window <= crate::limits::WINDOW_MAX).then_some(Self(window))
         };
         read().ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is no length of time: write `90s`, `15m`, `24h` or `7d`, at most `366d`"))
+            de::Error::custom(format!(
+                "`{text}` is no length of time: write `90s`, `15m`, `24h` or `7d`, at most `366d`"
+            ))
         })
     }
 }
