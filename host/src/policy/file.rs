@@ -296,8 +296,12 @@ fn globs(patterns: &[String]) -> Result<GlobSet, String> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
         let bad = |why: &dyn std::fmt::Display| format!("the tool pattern `{pattern}` is none: {why}");
-        if pattern.len() > limits::TOOL_PATTERN_CHARS_MAX {
-            return Err(bad(&format!("it has more than {} characters", limits::TOOL_PATTERN_CHARS_MAX)));
+        if pattern.is_empty() || pattern.len() > limits::TOOL_PATTERN_CHARS_MAX {
+            return Err(bad(&format!("it has 1 to {} characters", limits::TOOL_PATTERN_CHARS_MAX)));
+        }
+        // The same dialect as in the settings of the bundled policies.
+        if let Some(other) = pattern.chars().find(|c| matches!(c, '[' | ']' | '{' | '}' | '\\' | '!')) {
+            return Err(bad(&format!("`{other}` is no part of one; `*` is any run of characters and `?` exactly one")));
         }
         set.add(GlobBuilder::new(pattern).build().map_err(|error| bad(error.kind()))?);
     }

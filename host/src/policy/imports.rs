@@ -37,8 +37,8 @@ pub struct Read {
     /// What: `argument` and a JSON pointer, `arguments` for all of them, or `spent`, `calls`, `local-time` with what
     /// was asked.
     pub what: String,
-    /// The answer: JSON for an argument, with the exact text of a number; the digest of one that is too long to
-    /// keep; none where there was nothing.
+    /// The answer. Of an argument its JSON with the exact text of a number, of a list its length, of an object its
+    /// keys; of all arguments, and of what is too long to keep, the digest. None where there was nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }

@@ -133,7 +133,7 @@ impl Sandbox {
         let instance = self.ready(store, limits::EVALUATE_FUEL)?;
         store.data_mut().asking = Some(Asking::new(input));
         let evaluate: TypedFunc<(&guest::Call,), (guest::Verdict,)> =
-            instance.get_typed_func(&mut *store, &self.exports.evaluate).map_err(failure)?;
+            instance.get_typed_func(&mut *store, self.exports.evaluate).map_err(failure)?;
         let (verdict,) = evaluate.call(&mut *store, (&input.call,)).map_err(failure)?;
         lift::verdict(verdict).map_err(|nonsense| PolicyFailure::Fault(nonsense.to_string()))
     }
@@ -145,7 +145,7 @@ impl Sandbox {
             let mut store = self.store(state, limits::VISIBLE_FUEL, limits::EVALUATE_TICKS)?;
             let instance = self.ready(&mut store, limits::VISIBLE_FUEL)?;
             let visible: TypedFunc<(&guest::Tool, &guest::Principal), (guest::Visibility,)> =
-                instance.get_typed_func(&mut store, &self.exports.visible).map_err(failure)?;
+                instance.get_typed_func(&mut store, self.exports.visible).map_err(failure)?;
             let (visibility,) = visible.call(&mut store, (tool, principal)).map_err(failure)?;
             Ok(matches!(visibility, guest::Visibility::Maybe))
         }));
@@ -157,7 +157,7 @@ impl Sandbox {
         let mut store = self.loading_store(limits::DESCRIBE_FUEL)?;
         let instance = self.pre.instantiate(&mut store).map_err(failure)?;
         let describe: TypedFunc<(), (guest::Description,)> =
-            instance.get_typed_func(&mut store, &self.exports.describe).map_err(failure)?;
+            instance.get_typed_func(&mut store, self.exports.describe).map_err(failure)?;
         Ok(describe.call(&mut store, ()).map_err(failure)?.0)
     }
 
@@ -195,7 +195,7 @@ impl Sandbox {
         settings: &str,
     ) -> Result<Vec<guest::Problem>, PolicyFailure> {
         let configure: TypedFunc<(&str,), (Vec<guest::Problem>,)> =
-            instance.get_typed_func(&mut *store, &self.exports.configure).map_err(failure)?;
+            instance.get_typed_func(&mut *store, self.exports.configure).map_err(failure)?;
         Ok(configure.call(&mut *store, (settings,)).map_err(failure)?.0)
     }
 

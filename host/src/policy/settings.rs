@@ -9,9 +9,15 @@ use crate::json;
 /// # Errors
 /// A sentence about the first value that JSON does not have.
 pub(super) fn canonical(table: &Table) -> Result<String, String> {
-    let members = table.iter().map(|(key, value)| Ok((key.clone(), value_at(&format!("/{key}"), value)?)));
-    let value = serde_json::Value::Object(members.collect::<Result<_, String>>()?);
-    Ok(json::Value::from(&value).canonical())
+    Ok(json::Value::from(&object("", table)?).canonical())
+}
+
+fn object(at: &str, table: &Table) -> Result<serde_json::Value, String> {
+    let member = |(key, value): (&String, &Value)| {
+        let token = key.replace('~', "~0").replace('/', "~1");
+        Ok((key.clone(), value_at(&format!("{at}/{token}"), value)?))
+    };
+    Ok(serde_json::Value::Object(table.iter().map(member).collect::<Result<_, String>>()?))
 }
 
 fn value_at(at: &str, value: &Value) -> Result<serde_json::Value, String> {
@@ -31,9 +37,6 @@ fn value_at(at: &str, value: &Value) -> Result<serde_json::Value, String> {
             let items = items.iter().enumerate().map(|(index, item)| value_at(&format!("{at}/{index}"), item));
             serde_json::Value::Array(items.collect::<Result<_, _>>()?)
         }
-        Value::Table(table) => {
-            let members = table.iter().map(|(key, value)| Ok((key.clone(), value_at(&format!("{at}/{key}"), value)?)));
-            serde_json::Value::Object(members.collect::<Result<_, String>>()?)
-        }
+        Value::Table(table) => object(at, table)?,
     })
 }

@@ -13,6 +13,7 @@ use crate::ledger::Account;
 mod files;
 mod hostile;
 mod judging;
+mod measure;
 mod reading;
 mod snapshots;
 

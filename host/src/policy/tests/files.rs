@@ -35,12 +35,16 @@ fn everything_that_is_wrong_is_said_and_where() {
     complains(&format!("{GOOD}mode = 'off'"), &["the mode `off` is unknown"]);
     complains(&format!("{GOOD}tools = []"), &["`tools` is a list of 1"]);
     complains(&format!("{GOOD}tools = ['a', 7]"), &["`tools` is a list of 1"]);
-    complains(&format!("{GOOD}tools = ['[']"), &["the tool pattern `[`"]);
+    complains(
+        &format!("{GOOD}tools = ['a*', '{{a,b}}']"),
+        &["the tool pattern `{a,b}` is none: `{` is no part of one"],
+    );
+    complains(&format!("{GOOD}tools = ['']"), &["the tool pattern `` is none"]);
     complains(&format!("{GOOD}digest = 'sha256:00'"), &["the digest `sha256:00` is none"]);
     complains(&format!("{GOOD}digest = 'sha256:{}'", "0".repeat(64)), &["is pinned"]);
     complains(&format!("{GOOD}settings = 7"), &["`settings` is no table"]);
     complains(&format!("{GOOD}settings = {{ a = [1979-05-27] }}"), &["the setting `/a/0` is a date"]);
-    complains(&format!("{GOOD}settings = {{ a = inf }}"), &["the setting `/a` is inf"]);
+    complains(&format!("{GOOD}settings = {{ 'a/b' = inf }}"), &["the setting `/a~1b` is inf"]);
     complains("[[policy]]\nname = 'a'\nmodule = 'bundled:nothing'", &["there is no bundled policy `nothing`"]);
     complains("[[policy]]\nname = 'a'\nmodule = 'none.wasm'", &["the module `none.wasm` is missing"]);
     complains(

@@ -193,3 +193,17 @@ async fn a_failing_visible_hides() {
         assert_eq!(seen, [true, false], "{file}");
     }
 }
+
+/// The backstop behind the fuel: with fuel for years, the epoch stops a loop.
+#[test]
+fn the_epoch_moves() {
+    let module = assemble("(module (func (export \"f\") (loop $l (br $l))))");
+    let module = wasmtime::Module::new(engine().wasm(), module).unwrap();
+    let mut store = wasmtime::Store::new(engine().wasm(), ());
+    store.set_fuel(u64::MAX).unwrap();
+    store.set_epoch_deadline(2);
+    let instance = wasmtime::Instance::new(&mut store, &module, &[]).unwrap();
+    let f = instance.get_typed_func::<(), ()>(&mut store, "f").unwrap();
+    let failure = sandbox::failure(f.call(&mut store, ()).unwrap_err());
+    assert!(matches!(&failure, PolicyFailure::Limit(why) if why.contains("interrupt")), "{failure}");
+}

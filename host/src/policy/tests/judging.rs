@@ -151,3 +151,41 @@ async fn what_is_visible_is_remembered_for_exactly_one_principal_and_definition(
     redefined.digest = format!("sha256:{}", "1".repeat(64));
     assert!(visible::known(&set, &one, &[Arc::new(redefined)])[0].is_err());
 }
+
+#[test]
+fn vectors_are_run_on_the_component() {
+    let vectors = r#"{
+        "settings": {},
+        "cases": [
+            { "name": "good", "call": { "tool": "a__b" }, "expect": { "deny": { "reason": "op", "pointer": "/a" } } },
+            { "name": "no pointer", "call": { "tool": "a__b" }, "expect": { "deny": { "reason": "nope" } } },
+            { "name": "a verdict", "call": { "tool": "a__b", "arguments": { "n": 1.10 } }, "expect": { "pass": {} } },
+            { "name": "hidden", "settings": { "a": 1 }, "call": { "tool": "a__b" }, "expect": { "visible": "never" } },
+            { "name": "shown", "call": { "tool": "a__b" }, "expect": { "visible": "maybe" } },
+            { "name": "no problems", "expect": { "problems": [] } },
+            { "name": "problems", "expect": { "problems": [{ "pointer": "/a" }] } }
+        ]
+    }"#;
+    let report = run_vectors(&deny(), vectors).unwrap();
+    let differ: Vec<&str> = report.differ.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!((report.cases, report.passed, report.snapshotted), (7, 3, true), "{report:?}");
+    assert_eq!(differ, ["no pointer", "a verdict", "shown", "problems"]);
+    assert!(matches!(
+        run_vectors(&deny(), r#"{"settings": {}, "cases": [], "cases2": []}"#),
+        Err(VectorError::Format(_))
+    ));
+    assert!(matches!(
+        run_vectors(b"junk", r#"{"settings": {}, "cases": []}"#),
+        Err(VectorError::Load(LoadError::NotWasm))
+    ));
+}
+
+#[test]
+fn bundled_policies_pass_their_own_vectors() {
+    for name in bundled::names() {
+        let (component, vectors) = (bundled::component(name).unwrap(), bundled::vectors(name).unwrap());
+        let report = run_vectors(component, vectors).unwrap();
+        assert_eq!(report.differ, [], "{name}");
+        assert!(report.cases > 0 && report.snapshotted, "{name}: {report:?}");
+    }
+}

@@ -5,10 +5,12 @@ use crate::policy::arguments;
 use crate::policy::guest::portcullis::policy::{facts, json as contract};
 use crate::verdict::Verdict;
 
+fn whole(file: &str) -> Vec<u8> {
+    assemble(&guests(file).replace("CONTRACT", &guests("contract.wat")).replace("EXPORTS", &guests("exports.wat")))
+}
+
 fn reader() -> Vec<u8> {
-    let text =
-        guests("reader.wat").replace("CONTRACT", &guests("contract.wat")).replace("EXPORTS", &guests("exports.wat"));
-    assemble(&text)
+    whole("reader.wat")
 }
 
 const POLICIES: &str = "[[policy]]\nname = 'reader'\nmodule = 'reader.wasm'";
@@ -182,4 +184,49 @@ fn facts_are_asked_with_checked_words() {
     assert!(facts::Host::spent(&mut state, A::Agent, "EUR".into(), u64::MAX).is_err());
     assert!(facts::Host::spent(&mut state, A::Payee("x".repeat(300)), "EUR".into(), 1).is_err());
     assert!(facts::Host::spent(&mut state, A::Agent, "x".repeat(300), 1).is_err());
+}
+
+#[tokio::test]
+async fn wasi_is_an_empty_world_that_can_be_repeated() {
+    let policies = open("[[policy]]\nname = 'wasi'\nmodule = 'wasi.wasm'", &[("wasi.wasm", whole("wasi.wat"))]);
+    assert_eq!(policies.why(), None);
+    assert!(policies.set().unwrap().list()[0].not_snapshotted.as_ref().unwrap().contains("WASI"));
+    let reason = async |call: &Arc<Call>| judged(&policies, call).await.outcome.unwrap_err().message;
+    let (one, other) = (call("{}"), call("{}"));
+    let said = reason(&one).await;
+    assert_eq!(said, reason(&one).await, "the same call, the same randomness");
+    assert_ne!(said, reason(&other).await, "another call, other randomness");
+    // The call's time, 1772366400 s, in letters from the lowest four bits.
+    let time: String =
+        (0..16).map(|nibble| char::from(b'a' + (1_772_366_400_u64 >> (4 * nibble) & 15) as u8)).collect();
+    assert_eq!(said.split_at(16).1, time);
+}
+
+#[tokio::test]
+async fn waiting_traps() {
+    let policies = "[[policy]]\nname = 'wasi'\nmodule = 'wasi.wasm'\nsettings = { wait = true }";
+    let policies = open(policies, &[("wasi.wasm", whole("wasi.wat"))]);
+    let refusal = judged(&policies, &call("{}")).await.outcome.unwrap_err();
+    assert_eq!(refusal.code, Code::PolicyFault);
+    assert!(refusal.private.unwrap().contains("a policy has nothing to wait for"));
+}
+
+#[tokio::test]
+async fn facts_that_panic_are_a_fault() {
+    struct Broken;
+    impl Facts for Broken {
+        fn spent(&self, _: &Account, _: &str, _: Duration) -> Result<String, String> {
+            panic!("as the test wants")
+        }
+        fn calls(&self, _: Duration) -> Result<u64, String> {
+            panic!("as the test wants")
+        }
+    }
+    let policies = open(POLICIES, &[("reader.wasm", reader())]);
+    let set = policies.set().unwrap();
+    for _ in 0..2 * engine().threads() {
+        let judged = policies.judge(&set, &call(r#"{"do":"calls"}"#), Arc::new(Broken)).await;
+        assert_eq!((code(&judged), judged.decisions.len()), ("policy_fault", 1));
+    }
+    assert_eq!(code(&judged(&policies, &call("{}")).await), "allowed");
 }

@@ -1,0 +1,67 @@
+;; A policy that imports WASI: it denies with a random number and the time (in letters) as its reason. Settings of
+;; more than two bytes make it wait an hour.
+(component
+  CONTRACT
+  (import "wasi:random/random@0.2.0" (instance $random (export "get-random-u64" (func (result u64)))))
+  (import "wasi:clocks/wall-clock@0.2.0" (instance $clock
+    (type $datetime' (record (field "seconds" u64) (field "nanoseconds" u32)))
+    (export "datetime" (type $datetime (eq $datetime')))
+    (export "now" (func (result $datetime)))))
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $monotonic
+    (alias outer 1 $pollable (type $p'))
+    (export "pollable" (type $p (eq $p')))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+  (core module $libc
+    (global $heap (mut i32) (i32.const 8192))
+    (memory (export "memory") 2)
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+      (local $at i32)
+      (local.set $at (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+      (global.set $heap (i32.add (local.get $at) (local.get 3)))
+      (local.get $at)))
+  (core instance $libc (instantiate $libc))
+  (alias core export $libc "memory" (core memory $mem))
+  (core func $random (canon lower (func $random "get-random-u64")))
+  (core func $now (canon lower (func $clock "now") (memory $mem)))
+  (core func $subscribe (canon lower (func $monotonic "subscribe-duration")))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core module $m
+    (import "libc" "memory" (memory 2))
+    (import "libc" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
+    (import "host" "random" (func $random (result i64)))
+    (import "host" "now" (func $now (param i32)))
+    (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
+    (import "host" "block" (func $block (param i32)))
+    (export "memory" (memory 0))
+    (export "realloc" (func $realloc))
+    (data (i32.const 1024) "\20\04\00\00\03\00\00\00\24\04\00\00\05\00\00\00\2a\04\00\00\07\00\00\00\32\04\00\00\02\00\00\00wat\001.0.0\00A test.\00{}")
+    ;; A denial: 32 bytes at 1400.
+    (data (i32.const 1300) "\00\00\00\00\78\05\00\00\20\00\00\00")
+    (func (export "describe") (result i32) (i32.const 1024))
+    (func (export "configure") (param i32 i32) (result i32)
+      (i32.store (i32.const 1500) (local.get 1)) (i32.const 1200))
+    (func (export "visible") (param i32) (result i32) (i32.const 1))
+    (func $letters (param $at i32) (param $value i64)
+      (local $end i32)
+      (local.set $end (i32.add (local.get $at) (i32.const 16)))
+      (loop $l
+        (i32.store8 (local.get $at) (i32.add (i32.const 97) (i32.and (i32.wrap_i64 (local.get $value)) (i32.const 15))))
+        (local.set $value (i64.shr_u (local.get $value) (i64.const 4)))
+        (local.set $at (i32.add (local.get $at) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $at) (local.get $end)))))
+    (func (export "evaluate") (param i32) (result i32)
+      (if (i32.gt_u (i32.load (i32.const 1500)) (i32.const 2))
+        (then (call $block (call $subscribe (i64.const 3600000000000)))))
+      (call $letters (i32.const 1400) (call $random))
+      (call $now (i32.const 1600))
+      (call $letters (i32.const 1416) (i64.load (i32.const 1600)))
+      (i32.const 1300)))
+  (core instance $i (instantiate $m
+    (with "libc" (instance $libc))
+    (with "host" (instance (export "random" (func $random)) (export "now" (func $now))
+      (export "subscribe" (func $subscribe)) (export "block" (func $block))))))
+  EXPORTS)
