@@ -118,8 +118,8 @@ impl State {
             pool = self.returned.wait(pool).unwrap_or_else(PoisonError::into_inner);
         }
         let handles = (root, std::mem::take(&mut pool.idle));
-        // Dropping them flushes: not after a failure, and not when there was no room for a flush.
-        if self.check().is_err() || self.applied() > self.flushed() {
+        // Dropping the last handle flushes: not when there was no room for it. After a failure one is leaked already.
+        if self.applied() > self.flushed() {
             std::mem::forget(handles);
         }
     }

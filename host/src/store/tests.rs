@@ -3,6 +3,7 @@
 mod damage;
 mod faults;
 mod kill;
+mod limit;
 mod order;
 mod scan;
 mod speed;
@@ -65,6 +66,17 @@ fn segments(dir: &Path) -> Vec<PathBuf> {
         .collect();
     found.sort();
     found
+}
+
+/// Waits for what another thread does; ten seconds are for ever.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..2000 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("never: {what}");
 }
 
 #[test]

@@ -191,9 +191,7 @@ fn readiness_comes_back_without_a_call() {
     assert_unwritable(put(&store, "failed", b"2"));
     assert!(store.health().is_err());
     disk.set(Fault::None);
-    while store.health().is_err() {
-        std::thread::yield_now();
-    }
+    eventually("healthy again", || store.health().is_ok());
 }
 
 #[test]
@@ -243,10 +241,22 @@ fn without_room_the_journal_is_kept() {
     assert!(segments(dir.path()).len() > 5);
     assert_after_crash(dir.path(), "0", Some(&[0; 60]));
     disk.set(Fault::None);
-    while segments(dir.path()).len() > 1 {
-        std::thread::yield_now();
-    }
+    eventually("old segments gone", || segments(dir.path()).len() == 1);
     assert_eq!(get(&store, "0").unwrap(), [0; 60]);
+}
+
+#[test]
+fn closing_without_room_leaves_it_to_the_journal() {
+    let (dir, disk) = (folder(), Faulty::new());
+    let store = disk.open(dir.path());
+    disk.set(Fault::NoRoom);
+    put(&store, "a", b"1").unwrap();
+    drop(store);
+    let copy = copy_of(dir.path());
+    assert_eq!(get(&open(copy.path()), "a").unwrap(), b"1");
+    let without_journal = copy_of(dir.path());
+    fs::remove_dir_all(without_journal.path().join("journal")).unwrap();
+    assert_eq!(get(&open(without_journal.path()), "a"), None);
 }
 
 #[test]
@@ -258,7 +268,5 @@ fn what_is_not_flushed_has_a_ceiling() {
     let refused = (0..100).find_map(|_| put(&store, "a", &[0; 100]).err());
     assert!(matches!(refused, Some(StoreError::Busy)), "{refused:?}");
     disk.set(Fault::None);
-    while put(&store, "a", b"room again").is_err() {
-        std::thread::yield_now();
-    }
+    eventually("room again", || put(&store, "a", b"room again").is_ok());
 }
