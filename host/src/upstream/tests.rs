@@ -225,11 +225,33 @@ async fn a_stopped_server_is_gone_for_good() {
 }
 
 #[tokio::test]
+async fn a_server_that_cannot_start_yet_is_tried_again() {
+    let directory = TempDir::new().unwrap();
+    let config = config(directory.path(), false);
+    let script = directory.path().join("server.py");
+    let later = std::fs::read(&script).unwrap();
+    std::fs::write(&script, "raise SystemExit(1)").unwrap();
+    let clock = Clock::manual(Timestamp(0));
+    let upstream = Upstream::new(config, clock.clone());
+    assert!(!upstream.alive());
+    assert!(matches!(upstream.tools().await, Err(UpstreamError::Handshake { .. })));
+    std::fs::write(&script, later).unwrap();
+    assert!(matches!(upstream.tools().await, Err(UpstreamError::JustStarted { .. })));
+    clock.advance(limits::UPSTREAM_RESTART_PAUSE);
+    assert_eq!(upstream.tools().await.unwrap().len(), 2);
+    upstream.changed().await;
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let directory = TempDir::new().unwrap();
     for program in ["no-such-program-anywhere", "./beside/the/configuration"] {
         let mut config = config(directory.path(), false);
         config.command = vec![program.into()];
+        // The agent is told that it does not run, and not which program it is.
+        let upstream = Upstream::new(config.clone(), Clock::system());
+        let Outcome::NotSent(told) = upstream.call(permit("echo", "{}")).await else { panic!("it was sent") };
+        assert!(told.contains("`s`") && !told.contains(program), "{told}");
         let Err(error) = Upstream::start(config, Clock::system()).await else { panic!("it started") };
         assert!(matches!(error, UpstreamError::Spawn { .. }));
         let text = error.to_string();
