@@ -209,6 +209,7 @@ impl Upstream {
             let result = match session.request("tools/list", &members, None, limits::UPSTREAM_START).await {
                 Ok(Reply::Result(text)) => json::parse(text.as_bytes(), limits::ANSWER).map_err(|e| failed(&e))?,
                 Ok(Reply::Error { code, message }) => return Err(failed(&format!("error {code}: {message}"))),
+                Ok(Reply::TooLong) => return Err(failed(&"its answer is too long")),
                 Ok(Reply::Unusable) => return Err(failed(&"its answer is neither a result nor an error")),
                 Err(Lost::NotSent(why) | Lost::Sent(why)) => return Err(failed(&why)),
             };
