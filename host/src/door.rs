@@ -1,4 +1,4 @@
-//! How calls come in: the Model Context Protocol over HTTP ([`mcp`]), plain HTTP ([`rest`]), and the Unix socket of the
+//! How calls come in: the Model Context Protocol over HTTP (`mcp`), plain HTTP (`rest`), and the Unix socket of the
 //! command line ([`socket`]).
 //!
 //! A door checks what belongs to the transport (size, shape, `Host` and `Origin`), takes the credential and the raw

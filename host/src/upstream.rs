@@ -4,7 +4,7 @@
 //! sends it again. What comes back says how much is known ([`Outcome`]): only what certainly did not happen may be
 //! taken back by the caller. Arguments, results and definitions pass as the text they were written in.
 //!
-//! A server whose process died is started again by the next call or listing, at most once a second
+//! A server whose process died, or never came up, is started again by the next call or listing, at most once a second
 //! ([`limits::UPSTREAM_RESTART_PAUSE`]). What the server asks of its client (sampling, elicitation, roots) is declined.
 
 use std::sync::Arc;
@@ -95,7 +95,7 @@ pub enum UpstreamError {
         server: String,
     },
     /// It has died and was started a moment ago.
-    #[error("the process of the server `{server}` has ended, and it was started less than a second ago")]
+    #[error("the server `{server}` is not running, and was started less than a second ago: try again in a moment")]
     JustStarted {
         /// The server's name.
         server: String,
@@ -116,6 +116,16 @@ pub enum UpstreamError {
     },
 }
 
+impl UpstreamError {
+    /// What an agent may know of it: not which program it is, nor what the system says.
+    fn public(&self, server: &str) -> String {
+        match self {
+            Self::JustStarted { .. } | Self::Stopped { .. } | Self::Slow { .. } => self.to_string(),
+            _ => format!("the server `{server}` is not running and could not be started: tell the gate's owner"),
+        }
+    }
+}
+
 /// A server of tools. Clones are the same server.
 #[derive(Clone)]
 pub struct Upstream(Arc<Inner>);
@@ -130,22 +140,27 @@ struct Inner {
 }
 
 struct Life {
-    last_start: Duration,
+    /// When its process was last started, on the clock's monotonic time.
+    last_start: Option<Duration>,
     stopped: bool,
 }
 
 impl Upstream {
+    /// A server whose process is not started yet: the first call or listing does that.
+    #[must_use]
+    pub fn new(config: ServerConfig, clock: Clock) -> Self {
+        let life = Mutex::new(Life { last_start: None, stopped: false });
+        Self(Arc::new(Inner { config, clock, life, current: std::sync::RwLock::default(), changed: Arc::default() }))
+    }
+
     /// Starts a server's process and makes the handshake, within [`limits::UPSTREAM_START`].
     ///
     /// # Errors
     /// When the program cannot be run, or does not speak MCP in time.
     pub async fn start(config: ServerConfig, clock: Clock) -> Result<Self, UpstreamError> {
-        let changed = Arc::new(Notify::new());
-        let last_start = clock.monotonic();
-        let session = Session::start(&config, Arc::clone(&changed)).await?;
-        let current = std::sync::RwLock::new(Some(Arc::new(session)));
-        let life = Mutex::new(Life { last_start, stopped: false });
-        Ok(Self(Arc::new(Inner { config, clock, life, current, changed })))
+        let upstream = Self::new(config, clock);
+        upstream.session().await?;
+        Ok(upstream)
     }
 
     /// Whether the server's process can be asked anything at this moment.
@@ -194,6 +209,7 @@ impl Upstream {
             let result = match session.request("tools/list", &members, None, limits::UPSTREAM_START).await {
                 Ok(Reply::Result(text)) => json::parse(text.as_bytes(), limits::ANSWER).map_err(|e| failed(&e))?,
                 Ok(Reply::Error { code, message }) => return Err(failed(&format!("error {code}: {message}"))),
+                Ok(Reply::TooLong) => return Err(failed(&"its answer is too long")),
                 Ok(Reply::Unusable) => return Err(failed(&"its answer is neither a result nor an error")),
                 Err(Lost::NotSent(why) | Lost::Sent(why)) => return Err(failed(&why)),
             };
@@ -215,7 +231,7 @@ impl Upstream {
     pub async fn call(&self, permit: Permit) -> Outcome {
         let session = match self.session().await {
             Ok(session) => session,
-            Err(error) => return Outcome::NotSent(error.to_string()),
+            Err(error) => return Outcome::NotSent(error.public(self.name())),
         };
         let mut parent = [0; 8];
         if let Err(error) = getrandom::fill(&mut parent) {
@@ -257,15 +273,19 @@ impl Upstream {
             return Err(UpstreamError::Stopped { server: server() });
         }
         let now = self.0.clock.monotonic();
-        if now.saturating_sub(life.last_start) < limits::UPSTREAM_RESTART_PAUSE {
-            return Err(UpstreamError::JustStarted { server: server() });
+        if let Some(last) = life.last_start {
+            if now.saturating_sub(last) < limits::UPSTREAM_RESTART_PAUSE {
+                return Err(UpstreamError::JustStarted { server: server() });
+            }
+            tracing::warn!(server = self.name(), "the server's process has ended and is started again");
         }
-        life.last_start = now;
-        tracing::warn!(server = self.name(), "the server's process has ended and is started again");
+        let again = life.last_start.replace(now).is_some();
         let started = Session::start(&self.0.config, Arc::clone(&self.0.changed)).await;
-        let session = Arc::new(started.inspect_err(|error| tracing::error!(?error, "the server does not come back"))?);
+        let session = Arc::new(started.inspect_err(|error| tracing::error!(?error, "the server does not start"))?);
         self.replace(Some(Arc::clone(&session)));
-        self.0.changed.notify_one();
+        if again {
+            self.0.changed.notify_one();
+        }
         Ok(session)
     }
 }

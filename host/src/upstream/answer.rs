@@ -23,6 +23,10 @@ pub(super) fn outcome(server: &str, reply: Result<Reply, Lost>) -> Outcome {
         Ok(Reply::Unusable) => Outcome::Unknown(format!(
             "the server `{server}` took the call and its answer is neither a result nor an error of JSON-RPC"
         )),
+        Ok(Reply::TooLong) => Outcome::Unknown(format!(
+            "the server `{server}` took the call and its answer has more than the {} bytes allowed",
+            limits::ANSWER_BYTES_MAX
+        )),
         Err(Lost::NotSent(why)) => Outcome::NotSent(format!("the call was not sent to the server `{server}`: {why}")),
         Err(Lost::Sent(why)) => Outcome::Unknown(format!("the call was sent to the server `{server}`: {why}")),
     }

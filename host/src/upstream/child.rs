@@ -85,7 +85,7 @@ pub(super) async fn tell(stderr: ChildStderr, server: String) {
     let mut reader = BufReader::new(stderr);
     loop {
         match next_line(&mut reader, limits::STDERR_LINE_BYTES_MAX).await {
-            Ok(Some(Line::Whole(line) | Line::Cut(line))) => {
+            Ok(Some(Line::Whole(line) | Line::Cut { start: line, .. })) => {
                 tracing::info!(server, line = %String::from_utf8_lossy(&line), "the server says");
             }
             Ok(None) => return,

@@ -22,6 +22,8 @@ pub(super) enum Reply {
     },
     /// An answer, but neither the one nor the other.
     Unusable,
+    /// An answer with more bytes than the gate takes.
+    TooLong,
 }
 
 /// One line of a server.
@@ -75,6 +77,22 @@ pub(super) fn read_message(line: &[u8]) -> Message<'_> {
 fn own_id(raw: &RawValue) -> Option<u64> {
     let digits = raw.get().trim_matches('"');
     digits.parse().ok().filter(|id| *id >= OWN_IDS_FROM)
+}
+
+/// Which request a line answers that is too long to be read, as far as that can be told from its two ends: the usual
+/// servers write the id right at the start or right at the end. Inside of a string the quotes would be escaped.
+pub(super) fn id_of_long_answer(start: &[u8], tail: &[u8]) -> Option<u64> {
+    const ID: &[u8] = br#""jsonrpc":"2.0","id":"#;
+    let own = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok().filter(|id| *id >= OWN_IDS_FROM);
+    let first = start.strip_prefix(b"{").and_then(|rest| rest.strip_prefix(ID));
+    if let Some(rest) = first {
+        let end = rest.iter().position(|byte| *byte == b',')?;
+        return own(rest.get(..end)?);
+    }
+    let rest = tail.trim_ascii_end().strip_suffix(b"}")?;
+    let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (before, id) = rest.split_at(rest.len().saturating_sub(digits));
+    before.strip_suffix(ID)?.ends_with(b",").then(|| own(id)).flatten()
 }
 
 fn reply(result: Option<&RawValue>, error: Option<&RawValue>) -> Reply {
@@ -133,5 +151,22 @@ mod tests {
             assert_eq!(read_message(line.as_bytes()), Message::Garbage, "{line}");
         }
         assert_eq!(read_message(b"\xff"), Message::Garbage);
+    }
+
+    #[test]
+    fn a_long_answer_is_known_by_its_ends() {
+        let of = |start: &str, tail: &str| id_of_long_answer(start.as_bytes(), tail.as_bytes());
+        assert_eq!(of(r#"{"jsonrpc":"2.0","id":1000007,"result":{"#, "xx"), Some(1_000_007));
+        assert_eq!(of(r#"{"result":{"#, "xx\"},\"jsonrpc\":\"2.0\",\"id\":1000007}\r"), Some(1_000_007));
+        for (start, tail) in [
+            (r#"{"jsonrpc":"2.0","id":7,"result":{"#, "xx"),
+            (r#"{"jsonrpc":"2.0","method":"x","params":{"id":1000007,"#, "}}"),
+            (r#"{"result":{"a":""#, r#"xx,\"jsonrpc\":\"2.0\",\"id\":1000007}"#),
+            (r#"{"result":{"a":""#, r#"xx"},"jsonrpc":"2.0","id":1000007}}"#),
+            (r#"{"result":{"a":""#, r#"xx"},"jsonrpc":"2.0","id":7}"#),
+            ("", ""),
+        ] {
+            assert_eq!(of(start, tail), None, "{start} … {tail}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{Line, next_line};
-use super::reply::{Message, Reply, read_message};
+use super::reply::{Message, Reply, id_of_long_answer, read_message};
 use crate::limits;
 
 #[cfg(test)]
@@ -244,8 +244,11 @@ impl Wire {
         loop {
             match next_line(&mut reader, limits::ANSWER_BYTES_MAX).await {
                 Ok(Some(Line::Whole(line))) => self.take(&line),
-                Ok(Some(Line::Cut(_))) => {
+                Ok(Some(Line::Cut { start, tail })) => {
                     tracing::warn!(server, max = limits::ANSWER_BYTES_MAX, "a message of the server is too long");
+                    if let Some(id) = id_of_long_answer(&start, &tail) {
+                        self.answer(id, Reply::TooLong);
+                    }
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -257,16 +260,20 @@ impl Wire {
         self.close();
     }
 
+    fn answer(&self, id: u64, reply: Reply) {
+        match self.waiting().replies.remove(&id) {
+            Some(answer) => {
+                // Whoever waited may have left.
+                let _ = answer.send(reply);
+            }
+            None => tracing::debug!(server = self.0.server, id, "an answer that nobody waits for"),
+        }
+    }
+
     fn take(&self, line: &[u8]) {
         let server = &self.0.server;
         match read_message(line) {
-            Message::Reply(id, reply) => match self.waiting().replies.remove(&id) {
-                Some(answer) => {
-                    // Whoever waited may have left.
-                    let _ = answer.send(reply);
-                }
-                None => tracing::debug!(server, id, "an answer that nobody waits for"),
-            },
+            Message::Reply(id, reply) => self.answer(id, reply),
             Message::Other { text, tools_changed } => {
                 if tools_changed {
                     self.0.changed.notify_one();
