@@ -164,16 +164,19 @@ impl Admin {
     }
 
     fn policy_list(&self) -> Result<Value, AdminError> {
-        let Some(policies) = &self.policies else {
-            return Err(AdminError::Usage(
-                "no gate is running here; `portcullis policy check` reads the directory without one".into(),
-            ));
-        };
-        let set = policies
-            .set()
-            .map_err(|_| AdminError::NoPolicy(policies.why().unwrap_or_else(|| "there are no policies".into())))?;
-        Ok(json!(set.list()))
+        let policies = self.policies.as_ref().ok_or_else(|| AdminError::Usage("no gate is running here".into()))?;
+        policy_list(policies)
     }
+}
+
+/// The policies of a set, in order.
+///
+/// # Errors
+/// When there is no set.
+pub fn policy_list(policies: &Policies) -> Result<Value, AdminError> {
+    let none = || policies.why().unwrap_or_else(|| "there are no policies".into());
+    let set = policies.set().map_err(|_| AdminError::NoPolicy(none()))?;
+    Ok(json!(set.list()))
 }
 
 fn shown(agent: &AgentRecord) -> Value {

@@ -20,7 +20,7 @@ use crate::store::keys::{Key, Prefix, SEALED_WITH};
 use crate::store::{Read as _, Store, StoreError};
 
 /// What the key's file is called, in the data directory.
-pub const KEY_FILE: &str = "store.key";
+const KEY_FILE: &str = "store.key";
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;

@@ -19,7 +19,7 @@ use crate::door::{self, DoorOptions};
 use crate::gate::Gate;
 use crate::idempotency::Idempotency;
 use crate::policy::{EngineError, Policies};
-use crate::seal::{self, SealError, StoreKey};
+use crate::seal::{SealError, StoreKey};
 use crate::store::{Options, Store, StoreError};
 use crate::{limits, task};
 
@@ -48,9 +48,6 @@ pub enum StartError {
     /// The store's key.
     #[error(transparent)]
     Key(#[from] SealError),
-    /// There is a store, and its key is gone.
-    #[error("the key `{}` is missing, and the store beside it was sealed with it; put it back from a backup", .0.display())]
-    KeyGone(PathBuf),
     /// The sandbox.
     #[error("the policy engine does not start: {0}")]
     Engine(#[from] EngineError),
@@ -82,12 +79,10 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
         .create(data)
         .map_err(path)?;
-    let (at, key) = (data.join("store"), data.join(seal::KEY_FILE));
-    if at.exists() && !key.exists() {
-        return Err(StartError::KeyGone(key));
-    }
+    let at = data.join("store");
     let store = Store::open(&at, Options::default()).map_err(|source| StartError::Store { path: at, source })?;
     let key = StoreKey::open_or_create(data)?;
+    key.check_store(&store)?;
     Ok((store, key))
 }
 
@@ -109,8 +104,12 @@ pub struct Running {
 /// When one of its parts cannot start. Missing or broken policies and servers that do not answer are no such reason: the
 /// gate runs, is shut, and says why.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let (store, key) = open_store(&config.data)?;
-    let policies = Policies::open(&config.policies, clock.clone())?;
+    let (data, directory, time) = (config.data.clone(), config.policies.clone(), clock.clone());
+    let opened = task::blocking(move || {
+        let (store, key) = open_store(&data)?;
+        Ok::<_, StartError>((store, key, Policies::open(&directory, time)?))
+    });
+    let (store, key, policies) = opened.await?;
     let stop = CancellationToken::new();
     let gate = Arc::new(Gate {
         store: store.clone(),

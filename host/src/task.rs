@@ -17,6 +17,22 @@ where
     tokio::spawn(future.instrument(tracing::debug_span!("task", name)))
 }
 
+/// Runs what blocks, such as opening files or compiling, where no other task waits for it.
+pub async fn blocking<F, T>(body: F) -> T
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    match tokio::task::spawn_blocking(body).await {
+        Ok(output) => output,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels it, and whoever waits here with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
 /// Starts a thread with a name.
 ///
 /// # Errors

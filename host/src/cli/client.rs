@@ -1,7 +1,5 @@
 //! How commands reach the store: through the socket of the gate that runs on it, or else by opening it.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::admin::{Admin, AdminError, Command};
@@ -9,6 +7,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::socket::{self, SocketError};
 use crate::serve::{self, StartError};
+use crate::task;
 
 /// Why a command did not reach the store.
 #[derive(Debug, thiserror::Error)]
@@ -25,24 +24,25 @@ pub(crate) enum ClientError {
 
 /// Runs a command on the gate of this configuration, running or not.
 pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, ClientError> {
-    let path = serve::socket_path(&config.data);
-    if let Some(answer) = ask(&path, &command).await? {
-        return answer;
+    if let Some(answer) = ask(config, &command).await? {
+        return Ok(answer);
     }
-    let (store, _key) = serve::open_store(&config.data)?;
+    let data = config.data.clone();
+    let (store, _key) = task::blocking(move || serve::open_store(&data)).await?;
     let done = Admin::new(store.clone(), Clock::system(), None).run(command).await;
     store.close().await;
     Ok(done?)
 }
 
-/// None when no gate listens there.
-async fn ask(path: &Path, command: &Command) -> Result<Option<Result<Value, ClientError>>, ClientError> {
+/// Runs a command on the gate that runs there; none when none does.
+pub(crate) async fn ask(config: &Config, command: &Command) -> Result<Option<Value>, ClientError> {
+    let path = &serve::socket_path(&config.data);
     let body = serde_json::to_value(command).map_err(|error| ClientError::Refused(error.to_string()))?;
     match socket::request(path, socket::Method::POST, "/v1/command", Some(body)).await {
-        Ok((200, answer)) => Ok(Some(Ok(answer))),
+        Ok((200, answer)) => Ok(Some(answer)),
         Ok((_, answer)) => {
             let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gate refused the command");
-            Ok(Some(Err(ClientError::Refused(message.to_owned()))))
+            Err(ClientError::Refused(message.to_owned()))
         }
         Err(SocketError::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error.into()),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::schema::{self, File, OnError};
 use super::{Config, ConfigError, ServerConfig, ToolConfig, keys, span};
 use crate::ledger::{Ceiling, amount};
+use crate::refusal::causes;
 use crate::{admission, json, limits};
 
 /// Bytes of a configuration.
@@ -169,18 +170,7 @@ fn tool(entry: schema::Tool) -> Result<ToolConfig, String> {
 fn limit(entry: schema::Limit) -> Result<admission::Limit, String> {
     let quarantined = entry.quarantined.as_deref();
     admission::Limit::parse(&entry.name, &entry.tools, entry.route, &entry.rate, entry.per, quarantined)
-        .map_err(|error| said(&error))
-}
-
-/// An error with its causes, on one line.
-fn said(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+        .map_err(|error| causes(&error))
 }
 
 fn ceiling(entry: schema::CeilingEntry) -> Result<Ceiling, String> {
