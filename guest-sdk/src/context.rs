@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::bindings::portcullis::policy::{arguments, facts};
-use crate::{Account, Amount, Currency, CurrencyFrom, Denial, ZonedTime, Pointer, Value, Window};
+use crate::{Account, Amount, Currency, CurrencyFrom, Denial, Pointer, Value, Window, ZonedTime};
 
 /// Where arguments and facts come from: the gate, or a test.
 pub(crate) trait Source {

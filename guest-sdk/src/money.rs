@@ -253,3 +253,88 @@ impl<'de> de::Visitor<'de> for CurrencyFromVisitor {
         Ok(CurrencyFrom::Const(constant.r#const))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_amounts_are_equal_however_they_are_written() {
+        let hundred = Amount::parse("100").unwrap();
+        for text in ["100.00", "100.0000000000000000000000"] {
+            assert_eq!(Amount::parse(text).unwrap(), hundred);
+        }
+        for text in ["1e2", "1E+2", "10.0e1", "1000e-1", "0.000000000000001e17"] {
+            assert_eq!(Amount::from_number(text).unwrap(), hundred, "{text}");
+        }
+        assert_eq!(hundred.to_string(), "100");
+        assert!(Amount::parse("99.999999999999").unwrap() < hundred);
+    }
+
+    #[test]
+    fn an_amount_is_written_as_the_contract_wants_it() {
+        for (text, written) in [
+            ("0", "0"),
+            ("0.00", "0"),
+            ("10", "10"),
+            ("1e15", "1000000000000000"),
+            ("1e-12", "0.000000000001"),
+            ("1.50", "1.5"),
+        ] {
+            assert_eq!(Amount::from_number(text).unwrap().to_string(), written);
+        }
+    }
+
+    #[test]
+    fn the_bounds_are_exact() {
+        for good in ["1e15", "1000000000000000", "999999999999999.999999999999", "1e-12"] {
+            Amount::from_number(good).unwrap();
+        }
+        for bad in [
+            "1000000000000000.000000000001",
+            "1000000000000001",
+            "1e16",
+            "1e-13",
+            "1e999",
+            "1e-999",
+            "1e1000",
+            "9e99999999999999999999",
+            "1e",
+            "1e+",
+            "e5",
+            "--1",
+            "1-1",
+            "1e2e3",
+            "1e2.5",
+        ] {
+            assert!(Amount::from_number(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sums_are_exact_or_none() {
+        let amount = |text| Amount::sum(text).unwrap();
+        assert_eq!(amount("0.1").checked_add(amount("0.2")), Some(amount("0.3")));
+        assert_eq!(amount("79228162514264337593543950335").checked_add(amount("1")), None);
+        assert_eq!(
+            amount("79228162514264337593543950334").checked_add(amount("1")),
+            Some(amount("79228162514264337593543950335"))
+        );
+        assert_eq!(amount("7922816251426433759354395033").checked_add(amount("0.01")), None);
+        assert!(Amount::sum("-1").is_err() && Amount::sum("").is_err() && Amount::sum("1e3").is_err());
+    }
+
+    #[test]
+    fn a_message_shows_no_more_of_a_text_than_an_amount_has() {
+        let bad = Amount::parse(&"9".repeat(100_000)).unwrap_err().to_string();
+        assert!(bad.len() < 200, "{}", bad.len());
+    }
+
+    #[test]
+    fn currencies_are_three_upper_case_letters() {
+        assert_eq!(Currency::parse("EUR").unwrap().as_str(), "EUR");
+        for bad in ["", "eur", "EU", "EURO", "E R", "€", "ÄÖ", "12E", "EUR "] {
+            assert!(Currency::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

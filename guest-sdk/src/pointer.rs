@@ -19,7 +19,9 @@ impl Pointer {
         if starts && escapes {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{text}` is not a JSON pointer: it starts with `/`, and `~` is followed by 0 or 1; write `/amount` for the argument `amount`"))
+        Err(format!(
+            "`{text}` is not a JSON pointer: it starts with `/`, and `~` is followed by 0 or 1; write `/amount` for the argument `amount`"
+        ))
     }
 
     /// The pointer's text.
@@ -49,5 +51,26 @@ impl AsRef<str> for Pointer {
 impl<'de> Deserialize<'de> for Pointer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_those_of_rfc_6901() {
+        for good in ["", "/", "/a", "/a/0/b", "/a~0b", "/a~1b", "//", "/é"] {
+            assert_eq!(Pointer::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["a", "a/b", "#/a", "/~", "/a~2", "/a~", " /a"] {
+            assert!(Pointer::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keys_are_escaped() {
+        assert_eq!(Pointer::to(&[&"a/b", &"c~d", &0]), "/a~1b/c~0d/0");
+        assert_eq!(Pointer::to(&[]), "");
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_path_to_error::Segment;
 
-use crate::{Policy, Pointer, Problem};
+use crate::{Pointer, Policy, Problem};
 
 /// Reads settings and makes the policy.
 pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<Problem>> {
@@ -15,7 +15,7 @@ pub(crate) fn read<P: Policy>(settings: &str) -> Result<P, Vec<Problem>> {
         let path: Vec<&dyn std::fmt::Display> = error.path().iter().filter_map(token).collect();
         vec![Problem::new(Pointer::to(&path), sentence(error.inner()))]
     })?;
-    json.end().map_err(|error| vec![Problem::new("", error.to_string())])?;
+    json.end().map_err(|error| vec![Problem::new("", sentence(&error))])?;
     P::new(read)
 }
 

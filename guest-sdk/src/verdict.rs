@@ -58,6 +58,7 @@ impl Question {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the type is generated, and most generated types have no default")]
 impl Default for Obligations {
     fn default() -> Self {
         Self { charges: Vec::new(), tags: Vec::new() }

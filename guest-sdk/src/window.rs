@@ -56,3 +56,44 @@ impl<'de> Deserialize<'de> for Window {
         Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_have_one_unit_and_bounds() {
+        for (text, ms, shown) in [
+            ("1s", 1_000, "1s"),
+            ("90s", 90_000, "90s"),
+            ("15m", 900_000, "15m"),
+            ("24h", 86_400_000, "1d"),
+            ("7d", 604_800_000, "7d"),
+            ("366d", 31_622_400_000, "366d"),
+            ("31622400s", 31_622_400_000, "366d"),
+        ] {
+            let window = Window::parse(text).unwrap();
+            assert_eq!((window.ms(), window.to_string().as_str()), (ms, shown));
+        }
+        for bad in [
+            "",
+            "s",
+            "5",
+            "0s",
+            "-1s",
+            "+1s",
+            "1.5h",
+            "1 h",
+            "1h ",
+            "1H",
+            "1w",
+            "367d",
+            "31622401s",
+            "99999999999999999999s",
+            "18446744073709551615d",
+            "٣d",
+        ] {
+            assert!(Window::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

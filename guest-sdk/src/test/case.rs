@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::document::Document;
 use crate::context::Source;
 use crate::{
-    Account, Annotations, Call, Claim, ZonedTime, Policy, Principal, Problem, Tool, Value, Verdict, Visibility, Window,
+    Account, Annotations, Call, Claim, Policy, Principal, Problem, Tool, Value, Verdict, Visibility, Window, ZonedTime,
     export, settings,
 };
 

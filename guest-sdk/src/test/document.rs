@@ -86,7 +86,8 @@ fn sorted(members: BTreeMap<String, Box<RawValue>>) -> Vec<(String, Box<RawValue
 fn canonical(raw: &str) -> String {
     if let Some(members) = members(raw) {
         let members = sorted(members);
-        let members = members.iter().map(|(key, value)| format!("{}:{}", serde_json::json!(key), canonical(value.get())));
+        let members =
+            members.iter().map(|(key, value)| format!("{}:{}", serde_json::json!(key), canonical(value.get())));
         return format!("{{{}}}", members.collect::<Vec<_>>().join(","));
     }
     if let Some(items) = items(raw) {

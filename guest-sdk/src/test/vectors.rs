@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::case::Case;
 use crate::{
-    Account, Charge, Claim, Exceed, Limit, ZonedTime, Money, Obligations, Policy, Problem, Span, Verdict, Visibility,
-    Window, settings,
+    Account, Charge, Claim, Exceed, Limit, Money, Obligations, Policy, Problem, Span, Verdict, Visibility, Window,
+    ZonedTime, settings,
 };
 
 #[derive(Deserialize)]
@@ -188,7 +188,8 @@ struct ProblemOut {
 /// When the file is malformed or a case differs; the message lists every case that does.
 #[expect(clippy::panic, reason = "in a test, a panic is the answer")]
 pub fn run<P: Policy>(file: &str) -> usize {
-    let vectors: Vectors = serde_json::from_str(file).unwrap_or_else(|error| panic!("the vectors do not read: {error}"));
+    let vectors: Vectors =
+        serde_json::from_str(file).unwrap_or_else(|error| panic!("the vectors do not read: {error}"));
     let differ: Vec<String> = vectors
         .cases
         .iter()
@@ -211,10 +212,8 @@ fn compare<P: Policy>(vector: &Vector, settings: &str) -> Result<(), String> {
     let case = vector.case()?;
     if let Expect::Visible(wanted) = &vector.expect {
         let found = case.visible(&policy);
-        let same = matches!(
-            (found, wanted),
-            (Visibility::Never, VisibleOut::Never) | (Visibility::Maybe, VisibleOut::Maybe)
-        );
+        let same =
+            matches!((found, wanted), (Visibility::Never, VisibleOut::Never) | (Visibility::Maybe, VisibleOut::Maybe));
         return if same { Ok(()) } else { Err(format!("visible said {found:?}")) };
     }
     let found = case.evaluate(&policy);

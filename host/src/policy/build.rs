@@ -63,10 +63,14 @@ pub struct Built {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// Not a Rust crate.
-    #[error("`{0}` has no `Cargo.toml`, and only Rust policies are built here; build others with their language's tools")]
+    #[error(
+        "`{0}` has no `Cargo.toml`, and only Rust policies are built here; build others with their language's tools"
+    )]
     NotACrate(PathBuf),
     /// A crate that makes no component.
-    #[error("the crate `{0}` makes no component; add `[lib]` with `crate-type = [\"cdylib\", \"rlib\"]` to its `Cargo.toml`")]
+    #[error(
+        "the crate `{0}` makes no component; add `[lib]` with `crate-type = [\"cdylib\", \"rlib\"]` to its `Cargo.toml`"
+    )]
     NotACdylib(String),
     /// The standard library for the target is not installed.
     #[error(
@@ -211,10 +215,12 @@ impl Layout {
     fn find(dir: &Path, manifest: &Path) -> Result<Self, BuildError> {
         let tool = "cargo metadata";
         let mut cargo = Command::new("cargo");
-        cargo.args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest).current_dir(dir);
+        cargo
+            .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+            .arg(manifest)
+            .current_dir(dir);
         let answer = run(tool, &mut cargo)?;
-        let metadata: Metadata =
-            serde_json::from_str(&answer).map_err(|source| BuildError::Answer { tool, source })?;
+        let metadata: Metadata = serde_json::from_str(&answer).map_err(|source| BuildError::Answer { tool, source })?;
         let package = metadata
             .packages
             .into_iter()

@@ -56,9 +56,13 @@ impl Roles {
             for (index, parent) in role.inherits.iter().enumerate() {
                 let at = Pointer::to(&[&"roles", name, &"inherits", &index]);
                 if !roles.contains_key(parent) {
-                    problems.push(Problem::new(at, format!("there is no role `{parent}`; define it, or inherit another")));
+                    problems
+                        .push(Problem::new(at, format!("there is no role `{parent}`; define it, or inherit another")));
                 } else if ancestry(roles, parent).contains(name.as_str()) {
-                    problems.push(Problem::new(at, format!("`{parent}` inherits `{name}` already; roles cannot go in a circle")));
+                    problems.push(Problem::new(
+                        at,
+                        format!("`{parent}` inherits `{name}` already; roles cannot go in a circle"),
+                    ));
                 }
             }
         }

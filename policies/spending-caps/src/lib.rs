@@ -8,12 +8,12 @@ mod settings;
 mod threshold;
 
 use portcullis_guest::{
-    Account, Amount, Call, Charge, Context, Currency, CurrencyFrom, Denial, Obligations, Policy, Pointer, Problem,
+    Account, Amount, Call, Charge, Context, Currency, CurrencyFrom, Denial, Obligations, Pointer, Policy, Problem,
     Question, Verdict,
 };
 
-use settings::{AccountOf, Caps, Rule};
 pub use settings::Settings;
+use settings::{AccountOf, Caps, Rule};
 
 /// The policy.
 pub struct SpendingCaps(Caps);
@@ -31,7 +31,8 @@ impl Policy for SpendingCaps {
 
     fn evaluate(&self, call: &Call, context: &Context) -> Result<Verdict, Denial> {
         let matching = self.0.rules.iter().enumerate().filter(|(_, rule)| rule.matches(&call.tool.name));
-        let spends = matching.map(|(index, rule)| self.spend(index, rule, call, context)).collect::<Result<Vec<_>, _>>()?;
+        let spends =
+            matching.map(|(index, rule)| self.spend(index, rule, call, context)).collect::<Result<Vec<_>, _>>()?;
         let question = self.0.auto_approve_under.as_ref().map(|threshold| threshold.question(&spends, call, context));
         let obligations = Obligations { charges: spends.into_iter().map(Charge::from).collect(), tags: Vec::new() };
         Ok(match question.transpose()?.flatten() {
@@ -83,7 +84,9 @@ impl SpendingCaps {
             (AccountOf::Owner, _) => Account::Owner,
             (AccountOf::Named(name), _) => Account::Named(name.clone()),
             (AccountOf::Payee, Some(payee)) => Account::Payee(payee),
-            (AccountOf::Payee, None) => return Err(Denial::new("the charge has no payee, and is the payee's to account for")),
+            (AccountOf::Payee, None) => {
+                return Err(Denial::new("the charge has no payee, and is the payee's to account for"));
+            }
         };
         Ok(Spend { id: index.to_string(), account, amount, currency, limits })
     }

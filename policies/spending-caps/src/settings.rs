@@ -1,8 +1,6 @@
 //! The settings: what counts as spending, and how much of it there may be.
 
-use portcullis_guest::{
-    Amount, Currency, CurrencyFrom, Exceed, Glob, Limit, Pointer, Problem, Span, Window,
-};
+use portcullis_guest::{Amount, Currency, CurrencyFrom, Exceed, Glob, Limit, Pointer, Problem, Span, Window};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::threshold::Threshold;
@@ -111,7 +109,8 @@ impl Caps {
             problems.push(Problem::new("/charges", "nothing is charged; add a rule, or leave the policy out"));
         }
         if !settings.limits.iter().any(|limit| limit.currency.is_some()) {
-            problems.push(Problem::new("/limits", "without a limit in a currency every charge would be refused; add one"));
+            problems
+                .push(Problem::new("/limits", "without a limit in a currency every charge would be refused; add one"));
         }
         let limits = settings.limits.iter().enumerate().map(|(index, limit)| limit.check(index));
         let mut good = Vec::new();
@@ -145,14 +144,16 @@ impl Caps {
             if let CurrencyFrom::Const(currency) = &rule.currency
                 && self.limits(currency).is_none()
             {
-                let message = format!("no limit is in `{currency}`, so every charge would be refused; add a limit in it");
+                let message =
+                    format!("no limit is in `{currency}`, so every charge would be refused; add a limit in it");
                 problems.push(Problem::new(at("/currency/const"), message));
             }
         }
         if let Some(threshold) = &self.auto_approve_under
             && self.limits(&threshold.currency).is_none()
         {
-            let message = format!("no limit is in `{}`, so nothing in it passes; use a limit's currency", threshold.currency);
+            let message =
+                format!("no limit is in `{}`, so nothing in it passes; use a limit's currency", threshold.currency);
             problems.push(Problem::new("/auto_approve_under/currency", message));
         }
         problems

@@ -140,7 +140,9 @@ fn what_was_appended_is_read_back_and_the_rest_stays() {
     // Nothing that is cut off, and nothing that is no component at all, is read as one.
     let start = bundled.len() - 200;
     assert!((start..bundled.len()).all(|end| built_from(&bundled[..end]).is_none()));
-    for junk in [b"".as_slice(), b"\0asm", b"\0asm\x0d\0\x01\0\0\xff\xff\xff\xff\xff\xff", b"\0asm\x0d\0\x01\0\0\x01\x7f"] {
+    for junk in
+        [b"".as_slice(), b"\0asm", b"\0asm\x0d\0\x01\0\0\xff\xff\xff\xff\xff\xff", b"\0asm\x0d\0\x01\0\0\x01\x7f"]
+    {
         assert_eq!(built_from(junk), None);
     }
 }
