@@ -93,7 +93,7 @@ pub enum BuildError {
     Failed {
         /// What was run.
         tool: &'static str,
-        /// The end of what it wrote.
+        /// The start of what it wrote.
         output: String,
     },
     /// An answer of a tool that makes no sense.
@@ -242,7 +242,7 @@ impl Layout {
 
 fn compile(dir: &Path, manifest: &Path, rust: &Toolchain, layout: &Layout) -> Result<PathBuf, BuildError> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--lib", "--target", TARGET, "--manifest-path"]).arg(manifest);
+    cargo.args(["build", "--quiet", "--release", "--lib", "--target", TARGET, "--manifest-path"]).arg(manifest);
     cargo.arg("--target-dir").arg(&layout.target).current_dir(dir);
     if layout.workspace.join("Cargo.lock").is_file() {
         cargo.arg("--locked");
@@ -305,7 +305,8 @@ fn run(tool: &'static str, command: &mut Command) -> Result<String, BuildError> 
     if status.success() {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
-    let kept = stderr.len().saturating_sub(OUTPUT_BYTES_MAX);
-    let output = String::from_utf8_lossy(stderr.get(kept..).unwrap_or_default()).trim().to_owned();
+    // The first error is the one to read.
+    let kept = stderr.get(..OUTPUT_BYTES_MAX).unwrap_or(&stderr);
+    let output = String::from_utf8_lossy(kept).trim().to_owned();
     Err(BuildError::Failed { tool, output })
 }
