@@ -142,10 +142,10 @@ pub fn build(dir: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     Ok(Built { path, bytes: component.len() as u64, digest: digest(&component), from })
 }
 
-/// SHA-256 of a component as it is pinned.
+/// SHA-256 as components are pinned by: `sha256:` and 64 hexadecimal digits.
 #[must_use]
-pub fn digest(component: &[u8]) -> String {
-    let hex: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
@@ -231,10 +231,14 @@ impl Layout {
             .iter()
             .find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))
             .ok_or(BuildError::NotACdylib(package.name))?;
+        // Its own: the flags differ from those of other builds, and would make those start again. And one for each
+        // checkout: where many share a target directory, cargo can take one's artifact for the other's, and the
+        // component would name sources that it was not built from.
+        let checkout = digest(metadata.workspace_root.as_os_str().as_encoded_bytes());
+        let checkout: String = checkout.chars().skip("sha256:".len()).take(16).collect();
         Ok(Self {
+            target: metadata.target_directory.join("policies").join(checkout),
             workspace: metadata.workspace_root,
-            // Its own: the flags differ from those of other builds, and would make those start again.
-            target: metadata.target_directory.join("policies"),
             library: format!("{}.wasm", library.name.replace('-', "_")),
         })
     }
