@@ -93,7 +93,7 @@ pub enum BuildError {
     Failed {
         /// What was run.
         tool: &'static str,
-        /// The end of what it wrote.
+        /// The start of what it wrote.
         output: String,
     },
     /// An answer of a tool that makes no sense.
@@ -142,10 +142,10 @@ pub fn build(dir: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     Ok(Built { path, bytes: component.len() as u64, digest: digest(&component), from })
 }
 
-/// SHA-256 of a component as it is pinned.
+/// SHA-256 as components are pinned by: `sha256:` and 64 hexadecimal digits.
 #[must_use]
-pub fn digest(component: &[u8]) -> String {
-    let hex: String = Sha256::digest(component).iter().map(|byte| format!("{byte:02x}")).collect();
+pub fn digest(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 
@@ -231,10 +231,14 @@ impl Layout {
             .iter()
             .find(|target| target.crate_types.iter().any(|kind| kind == "cdylib"))
             .ok_or(BuildError::NotACdylib(package.name))?;
+        // Its own: the flags differ from those of other builds, and would make those start again. And one for each
+        // checkout: where many share a target directory, cargo can take one's artifact for the other's, and the
+        // component would name sources that it was not built from.
+        let checkout = digest(metadata.workspace_root.as_os_str().as_encoded_bytes());
+        let checkout: String = checkout.chars().skip("sha256:".len()).take(16).collect();
         Ok(Self {
+            target: metadata.target_directory.join("policies").join(checkout),
             workspace: metadata.workspace_root,
-            // Its own: the flags differ from those of other builds, and would make those start again.
-            target: metadata.target_directory.join("policies"),
             library: format!("{}.wasm", library.name.replace('-', "_")),
         })
     }
@@ -242,7 +246,7 @@ impl Layout {
 
 fn compile(dir: &Path, manifest: &Path, rust: &Toolchain, layout: &Layout) -> Result<PathBuf, BuildError> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--lib", "--target", TARGET, "--manifest-path"]).arg(manifest);
+    cargo.args(["build", "--quiet", "--release", "--lib", "--target", TARGET, "--manifest-path"]).arg(manifest);
     cargo.arg("--target-dir").arg(&layout.target).current_dir(dir);
     if layout.workspace.join("Cargo.lock").is_file() {
         cargo.arg("--locked");
@@ -305,7 +309,8 @@ fn run(tool: &'static str, command: &mut Command) -> Result<String, BuildError> 
     if status.success() {
         return Ok(String::from_utf8_lossy(&stdout).into_owned());
     }
-    let kept = stderr.len().saturating_sub(OUTPUT_BYTES_MAX);
-    let output = String::from_utf8_lossy(stderr.get(kept..).unwrap_or_default()).trim().to_owned();
+    // The first error is the one to read.
+    let kept = stderr.get(..OUTPUT_BYTES_MAX).unwrap_or(&stderr);
+    let output = String::from_utf8_lossy(kept).trim().to_owned();
     Err(BuildError::Failed { tool, output })
 }

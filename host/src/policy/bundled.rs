@@ -58,6 +58,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::json::{Bounds, Value, parse};
     use crate::policy::build::{built_from, sources};
 
     fn policies() -> PathBuf {
@@ -114,21 +115,26 @@ mod tests {
     }
 
     #[test]
-    fn schemas_are_schemas_and_agree_with_the_policies_on_their_vectors_settings() {
+    fn schemas_are_schemas_and_accept_the_settings_that_the_policies_accept() {
         for name in names() {
             let schema: serde_json::Value = serde_json::from_str(schema(name).unwrap()).unwrap();
             jsonschema::meta::validate(&schema).unwrap();
             let schema = jsonschema::validator_for(&schema).unwrap();
-            let vectors: serde_json::Value = serde_json::from_str(vectors(name).unwrap()).unwrap();
-            assert!(schema.is_valid(&vectors["settings"]), "`{name}`");
-            for case in vectors["cases"].as_array().unwrap() {
-                let good = case["expect"].get("problems").is_none();
-                if let Some(settings) = case.get("settings")
-                    && good
-                {
-                    assert!(schema.is_valid(settings), "`{name}`, `{}`", case["name"]);
-                }
+            // The gate's own reader: the vectors have numbers that no double holds.
+            let bounds = Bounds { bytes_max: 1 << 20, depth_max: 64, values_max: 100_000 };
+            let vectors = parse(vectors(name).unwrap().as_bytes(), bounds).unwrap();
+            let accepts = |settings: &Value| schema.is_valid(&settings.to_lossy().unwrap());
+            assert!(accepts(vectors.get("settings").unwrap()), "`{name}`");
+            let Some(Value::Array(cases)) = vectors.get("cases") else { panic!("no cases") };
+            let mut refused = 0;
+            for case in cases {
+                let Some(settings) = case.get("settings") else { continue };
+                let bad = case.get("expect").unwrap().get("problems").is_some();
+                assert!(bad || accepts(settings), "`{name}`, {:?}", case.get("name"));
+                refused += usize::from(bad && !accepts(settings));
             }
+            // Not all: that one role inherits another that is unknown is beyond a schema.
+            assert!(refused > 5, "`{name}` has a schema that refuses only {refused} of the bad settings");
         }
     }
 

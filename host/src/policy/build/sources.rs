@@ -60,11 +60,10 @@ pub enum SourcesError {
 /// # Errors
 /// When a file that belongs to them cannot be read.
 pub fn sources(dir: &Path) -> Result<String, SourcesError> {
-    let (workspace, root) = workspace(dir)?;
     let mut crates = BTreeMap::new();
     let mut open = vec![dir.to_owned()];
     while let Some(dir) = open.pop() {
-        let one = Crate::read(&dir, &workspace, &root)?;
+        let one = Crate::read(&dir)?;
         if !crates.contains_key(&one.name) {
             open.extend_from_slice(&one.local);
             crates.insert(one.name.clone(), one);
@@ -84,7 +83,7 @@ pub fn sources(dir: &Path) -> Result<String, SourcesError> {
             parts.add(&format!("{name}/{path}"), &content);
         }
     }
-    for (package, checksum) in locked(&workspace.join("Cargo.lock"), &crates)? {
+    for (package, checksum) in locked(&workspace(dir)?.0.join("Cargo.lock"), &crates)? {
         parts.add(&package, checksum.as_bytes());
     }
     Ok(parts.digest())
@@ -119,7 +118,8 @@ struct Crate {
 }
 
 impl Crate {
-    fn read(dir: &Path, workspace: &Path, root: &Table) -> Result<Self, SourcesError> {
+    fn read(dir: &Path) -> Result<Self, SourcesError> {
+        let (workspace, root) = workspace(dir)?;
         let path = dir.join("Cargo.toml");
         let manifest = table(&path)?;
         let package = manifest.get("package").and_then(Value::as_table);
@@ -136,7 +136,7 @@ impl Crate {
             let (value, base) = if inherits(value) {
                 let given = shared.and_then(|shared| shared.get("dependencies")?.get(key)).unwrap_or(value);
                 one.inherited.insert(format!("dependencies.{key}"), given.to_string());
-                (given, workspace)
+                (given, workspace.as_path())
             } else {
                 (value, dir)
             };
