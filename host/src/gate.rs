@@ -15,12 +15,13 @@ use crate::catalog::{self, Catalog, Tool};
 use crate::clock::Clock;
 use crate::idempotency::{Idempotency, Seen};
 use crate::identity::{self, Principal};
-use crate::ledger::{self, Ceiling};
+use crate::ledger::{Ceiling, Due};
 use crate::permit::{self, Agreed, NotPermitted};
 use crate::policy::Policies;
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
 use crate::task;
+use crate::verdict::Obligations;
 
 mod end;
 mod facts;
@@ -170,11 +171,10 @@ impl Gate {
         trail.know(&call);
 
         // Has it been done.
-        let fresh =
-            match self.idempotency.look(&self.store, &call, trail.time).map_err(|error| refuse::store(&error))? {
-                Seen::Fresh(fresh) => fresh,
-                seen => return end::seen(seen),
-            };
+        let fresh = match self.idempotency.look(&self.store, &call).map_err(|error| refuse::store(&error))? {
+            Seen::Fresh(fresh) => fresh,
+            seen => return end::seen(seen),
+        };
 
         // May it: every policy that applies, each in a fresh sandbox. A policy that wants a person asked refuses here.
         let facts = StoreFacts::new(self.store.clone(), Arc::clone(&call.principal), trail.time);
@@ -183,16 +183,15 @@ impl Gate {
         let allowed = judged.outcome?;
 
         // The first commit: key, money and STARTED in one durable group. Only this makes a permit.
-        let due = ledger::due(&allowed.obligations().charges, &call.principal, &self.ceilings)
-            .map_err(|error| refuse::due(&error))?;
-        trail.charge(&due, allowed.obligations());
-        let agreed = Agreed { call: Arc::clone(&call), admitted, fresh, allowed, due };
-        let (permit, begun) =
-            match permit::obtain(agreed, trail.started(), trail.time, &self.idempotency, &self.store).await {
-                Ok(permitted) => permitted,
-                Err(NotPermitted::Seen(seen)) => return end::seen(seen),
-                Err(NotPermitted::Reserve(error)) => return Err(refuse::reserve(&error)),
-            };
+        let agreed = Agreed { admitted, fresh, allowed };
+        let started = |due: &[Due], obligations: &Obligations| trail.started(due, obligations);
+        let obtained = permit::obtain(agreed, &self.ceilings, started, &self.idempotency, &self.store).await;
+        let (permit, begun) = match obtained {
+            Ok(permitted) => permitted,
+            Err(NotPermitted::Seen(seen)) => return end::seen(seen),
+            Err(NotPermitted::Due(error)) => return Err(refuse::due(&error)),
+            Err(NotPermitted::Reserve(error)) => return Err(refuse::reserve(&error)),
+        };
 
         // The real tool. The permit is spent.
         let outcome = resolved.upstream.call(permit).await;

@@ -173,12 +173,12 @@ impl Idempotency {
     ///
     /// # Errors
     /// The store's.
-    pub fn look(&self, read: &dyn Read, call: &Call, now: Timestamp) -> Result<Seen, StoreError> {
+    pub fn look(&self, read: &dyn Read, call: &Call) -> Result<Seen, StoreError> {
         let fingerprint = self.fingerprint(call);
         let agent = &call.principal.id;
         if let Some(key) = &call.key {
-            if let Some(claim) = record::claim(read, agent, key, now)? {
-                return self.seen(read, call, claim, fingerprint, now);
+            if let Some(claim) = record::claim(read, agent, key, call.time)? {
+                return self.seen(read, call, claim, fingerprint);
             }
         } else if !call.tool.idempotent {
             if let Some(open) = record::twin(read, agent, &fingerprint)? {
@@ -188,14 +188,7 @@ impl Idempotency {
         Ok(Seen::Fresh(Fresh { fingerprint }))
     }
 
-    fn seen(
-        &self,
-        read: &dyn Read,
-        call: &Call,
-        claim: Claim,
-        fingerprint: [u8; 32],
-        now: Timestamp,
-    ) -> Result<Seen, StoreError> {
+    fn seen(&self, read: &dyn Read, call: &Call, claim: Claim, fingerprint: [u8; 32]) -> Result<Seen, StoreError> {
         if claim.fingerprint != fingerprint {
             return Ok(Seen::Conflict);
         }
@@ -205,7 +198,7 @@ impl Idempotency {
             ClaimState::Open => {
                 // It may have ended between the two looks: its claim is answered before it stops running.
                 let again = match &call.key {
-                    Some(key) => record::claim(read, &call.principal.id, key, now)?,
+                    Some(key) => record::claim(read, &call.principal.id, key, call.time)?,
                     None => None,
                 };
                 match again {
@@ -262,15 +255,14 @@ impl Idempotency {
         &self,
         tx: &mut Tx<'_>,
         call: &Call,
-        now: Timestamp,
         reservation: impl FnOnce(&mut Tx<'_>) -> Result<Reservation, crate::ledger::ReserveError>,
     ) -> Result<Result<Open, Seen>, crate::ledger::ReserveError> {
-        let fresh = match self.look(tx, call, now)? {
+        let fresh = match self.look(tx, call)? {
             Seen::Fresh(fresh) => fresh,
             seen => return Ok(Err(seen)),
         };
         let reservation = reservation(tx)?;
-        Ok(Ok(record::put_open(tx, call, now, fresh.fingerprint, reservation)?))
+        Ok(Ok(record::put_open(tx, call, fresh.fingerprint, reservation)?))
     }
 
     /// The call was answered: the answer is kept under its key for [`limits::IDEMPOTENCY_TTL`].

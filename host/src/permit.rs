@@ -9,12 +9,12 @@ use std::sync::Arc;
 use crate::admission::Admitted;
 use crate::audit::{self, Entry};
 use crate::call::Call;
-use crate::clock::Timestamp;
 use crate::idempotency::{Fresh, Idempotency, Open, RunningCall, Seen};
-use crate::ledger::{self, Due, ReserveError};
+use crate::ledger::{self, Ceiling, Due, DueError, ReserveError};
 use crate::policy::Allowed;
 use crate::store::keys::{Key, Prefix};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, Tx};
+use crate::verdict::Obligations;
 
 /// The right to call an upstream once. Not `Clone`, and not to be made outside of this module:
 ///
@@ -43,19 +43,15 @@ pub struct Permit {
     call: Arc<Call>,
 }
 
-/// What every layer said. The call itself is the evidence of identity and catalog: only they make its parts.
+/// What every layer said. The judged call is also the evidence of identity and catalog: only they make its parts.
 #[derive(Debug)]
 pub struct Agreed {
-    /// Who, what, when.
-    pub call: Arc<Call>,
     /// Admission: not too often.
     pub admitted: Admitted,
     /// Idempotency: not done yet.
     pub fresh: Fresh,
-    /// Policy: a policy said yes, and none no.
+    /// Policy: a policy said yes to this call, and none no.
     pub allowed: Allowed,
-    /// The charges that the policies' obligations come to.
-    pub due: Vec<Due>,
 }
 
 /// A call that has begun: what is needed to end it.
@@ -72,37 +68,41 @@ pub struct Begun {
 pub enum NotPermitted {
     /// Another call was quicker.
     Seen(Seen),
+    /// What the policies want charged cannot be booked.
+    Due(DueError),
     /// A limit would be passed, or the store said no.
     Reserve(ReserveError),
 }
 
 /// The first commit: claims the key, reserves the money and writes STARTED, in one durable group; and only then is there
-/// a permit.
+/// a permit. `started` makes the entry out of what is charged.
 ///
 /// # Errors
 /// When another call with the same key was quicker, a limit would be passed, or the store cannot commit: then nothing is
 /// claimed, reserved or written.
 pub async fn obtain(
     agreed: Agreed,
-    started: Entry,
-    now: Timestamp,
+    ceilings: &[Ceiling],
+    started: impl FnOnce(&[Due], &Obligations) -> Entry,
     idempotency: &Idempotency,
     store: &Store,
 ) -> Result<(Permit, Begun), NotPermitted> {
-    let Agreed { call, admitted: _, fresh: _, allowed: _, due } = agreed;
+    let Agreed { admitted: _, fresh: _, allowed } = agreed;
+    let (call, obligations) = (Arc::clone(allowed.call()), allowed.obligations());
+    let due = ledger::due(&obligations.charges, &call.principal, ceilings).map_err(NotPermitted::Due)?;
+    let entry = started(&due, obligations);
     let running = idempotency.run(call.id);
     let (layer, claimed) = (idempotency.clone(), Arc::clone(&call));
     let committed: Result<Result<Open, Seen>, ReserveError> = store
         .commit(move |tx| {
-            let reserve = |tx: &mut crate::store::Tx<'_>| ledger::reserve(tx, now, claimed.id, &due);
-            let open = match layer.claim(tx, &claimed, now, reserve)? {
+            let reserve = |tx: &mut Tx<'_>| ledger::reserve(tx, claimed.time, claimed.id, &due);
+            let open = match layer.claim(tx, &claimed, reserve)? {
                 Ok(open) => open,
                 Err(seen) => return Ok(Err(seen)),
             };
-            let agent = &claimed.principal.id;
-            let passed: Vec<u8> = Key::new(Prefix::Call).text(agent).number(now.0).text(&claimed.id.to_string()).into();
-            tx.put(passed, claimed.tool.name.as_bytes());
-            audit::append(tx, &started)?;
+            let passed = Key::new(Prefix::Call).text(&claimed.principal.id).number(claimed.time.0);
+            tx.put(passed.bytes(&claimed.id.bytes()), claimed.tool.name.as_bytes());
+            audit::append(tx, &entry)?;
             Ok(Ok(open))
         })
         .await;
@@ -110,12 +110,6 @@ pub async fn obtain(
         Ok(Ok(open)) => Ok((Permit { call }, Begun { open, running })),
         Ok(Err(seen)) => Err(NotPermitted::Seen(seen)),
         Err(error) => Err(NotPermitted::Reserve(error)),
-    }
-}
-
-impl From<StoreError> for NotPermitted {
-    fn from(error: StoreError) -> Self {
-        NotPermitted::Reserve(ReserveError::Store(error))
     }
 }
 

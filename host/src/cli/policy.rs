@@ -105,7 +105,8 @@ async fn list(config: &Path, json: bool) -> Result<(), Failure> {
 /// The bytes of a component: a file, or one that comes with the gate.
 fn component(file: &Path) -> Result<Vec<u8>, Failure> {
     if let Some(name) = file.to_str().and_then(|file| file.strip_prefix(BUNDLED)) {
-        let known = || Failure::Said(format!("there is no bundled policy `{name}`; there are {}", bundled::names().join(", ")));
+        let known =
+            || Failure::Said(format!("there is no bundled policy `{name}`; there are {}", bundled::names().join(", ")));
         return bundled::component(name).map(<[u8]>::to_vec).ok_or_else(known);
     }
     fs::read(file).map_err(|error| Failure::Said(format!("cannot read `{}`: {error}", file.display())))
@@ -119,7 +120,11 @@ fn inspect(file: &Path, json: bool) -> Result<(), Failure> {
         return Ok(out.json(&json!(inspected))?);
     }
     let description = &inspected.description;
-    out.line(&format!("{} {}", out.tone(Tone::Loud, &show::plain(&description.name)), show::plain(&description.version)))?;
+    out.line(&format!(
+        "{} {}",
+        out.tone(Tone::Loud, &show::plain(&description.name)),
+        show::plain(&description.version)
+    ))?;
     out.line(&format!("  {}", show::plain(&description.summary)))?;
     out.line(&format!("digest    {}", inspected.digest))?;
     out.line(&format!("size      {} bytes", inspected.size))?;
@@ -182,7 +187,12 @@ fn test(directory: &Path, given: Option<&Path>, json: bool) -> Result<(), Failur
         out.json(&json!(report))?;
     } else {
         for case in &report.differ {
-            out.line(&format!("{}  {}: {}", out.tone(Tone::Bad, "differs"), show::plain(&case.name), show::plain(&case.found)))?;
+            out.line(&format!(
+                "{}  {}: {}",
+                out.tone(Tone::Bad, "differs"),
+                show::plain(&case.name),
+                show::plain(&case.found)
+            ))?;
         }
         let tone = if report.differ.is_empty() { Tone::Good } else { Tone::Bad };
         out.line(&format!("{}  {} of {} cases", out.tone(tone, "passed"), report.passed, report.cases))?;

@@ -28,8 +28,6 @@ pub(super) struct Trail {
     address: Option<IpAddr>,
     request_id: Option<String>,
     call: Option<Arc<Call>>,
-    charges: serde_json::Value,
-    tags: Vec<String>,
 }
 
 impl Trail {
@@ -45,8 +43,6 @@ impl Trail {
             address: None,
             request_id: None,
             call: None,
-            charges: serde_json::Value::Null,
-            tags: Vec::new(),
         }
     }
 
@@ -90,18 +86,6 @@ impl Trail {
         self.call = Some(Arc::clone(call));
     }
 
-    /// What the policies want done.
-    pub(super) fn charge(&mut self, due: &[Due], obligations: &Obligations) {
-        self.charges = due
-            .iter()
-            .map(|due| {
-                let amounts: Vec<String> = due.amounts.iter().map(ToString::to_string).collect();
-                json!({ "account": due.account, "currency": due.currency, "amounts": amounts })
-            })
-            .collect();
-        self.tags.clone_from(&obligations.tags);
-    }
-
     fn entry(&self, status: Status) -> Entry {
         let mut entry = Entry::new(self.time, self.id, &self.action, status).metadata("generation", self.generation);
         if let Some(principal) = &self.principal {
@@ -127,21 +111,20 @@ impl Trail {
         entry
     }
 
-    fn decided(&self, entry: Entry) -> Entry {
-        let decisions = self.decisions.iter().map(|decision| json!(decision)).collect();
-        let mut entry = entry.policies(decisions);
-        if !self.charges.is_null() {
-            entry = entry.metadata("charges", self.charges.clone());
-        }
-        if !self.tags.is_empty() {
-            entry = entry.metadata("tags", self.tags.clone());
-        }
-        entry
+    fn decided(&self, status: Status) -> Entry {
+        self.entry(status).policies(self.decisions.iter().map(|decision| json!(decision)).collect())
     }
 
-    /// It gets its permit, if this can be written down.
-    pub(super) fn started(&self) -> Entry {
-        self.decided(self.entry(Status::Started))
+    /// It gets its permit, if this can be written down. `due` is what it is charged.
+    pub(super) fn started(&self, due: &[Due], obligations: &Obligations) -> Entry {
+        let charges: Vec<serde_json::Value> = due
+            .iter()
+            .map(|due| {
+                let amounts: Vec<String> = due.amounts.iter().map(ToString::to_string).collect();
+                json!({ "account": due.account, "currency": due.currency, "amounts": amounts })
+            })
+            .collect();
+        self.decided(Status::Started).metadata("charges", charges).metadata("tags", obligations.tags.clone())
     }
 
     /// It ended.
@@ -164,7 +147,7 @@ impl Trail {
 
     /// It was refused; so often before without being written down.
     pub(super) fn refused(&self, refusal: &Refusal, repeats: u64) -> Entry {
-        let mut entry = self.decided(self.entry(Status::AccessDenied));
+        let mut entry = self.decided(Status::AccessDenied);
         entry = entry.code(refusal.code).metadata("message", refusal.message.as_str());
         if repeats > 0 {
             entry = entry.metadata("repeats", repeats);

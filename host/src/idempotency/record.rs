@@ -139,7 +139,6 @@ pub fn open_calls(read: &dyn Read) -> Result<Vec<Open>, StoreError> {
 pub(super) fn put_open(
     tx: &mut Tx<'_>,
     call: &Call,
-    now: Timestamp,
     fingerprint: [u8; 32],
     reservation: Reservation,
 ) -> Result<Open, StoreError> {
@@ -148,7 +147,7 @@ pub(super) fn put_open(
         agent: call.principal.id.clone(),
         tool: call.tool.name.clone(),
         key: call.key.as_ref().map(|key| key.as_str().to_owned()),
-        started_at: now,
+        started_at: call.time,
         executed: None,
         unknown: false,
         reservation,

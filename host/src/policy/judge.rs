@@ -53,11 +53,18 @@ pub struct Failure {
 /// The evidence that every policy that applies was asked and that none objects. Only judging makes one.
 #[derive(Debug)]
 pub struct Allowed {
+    call: Arc<Call>,
     generation: u64,
     obligations: Obligations,
 }
 
 impl Allowed {
+    /// The call that was judged, and no other.
+    #[must_use]
+    pub fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
     /// The generation of the policy set that decided.
     #[must_use]
     pub fn generation(&self) -> u64 {
@@ -120,7 +127,9 @@ pub(super) fn judge(set: &PolicySet, call: &Arc<Call>, facts: Arc<dyn Facts>, cl
         }
     }
     let outcome = match combine(verdicts) {
-        Combined::Allowed(obligations) => Ok(Allowed { generation: set.generation(), obligations }),
+        Combined::Allowed(obligations) => {
+            Ok(Allowed { call: Arc::clone(call), generation: set.generation(), obligations })
+        }
         refused => Err(refusal(refused, &call.tool.name)),
     };
     Judged { decisions, outcome }
