@@ -153,6 +153,9 @@ impl Default for Options {
 
 /// The store: a cheap handle that all layers share.
 ///
+/// Its reads see committed pairs, each by itself: while a group is being applied, a read may see some of it (what it puts
+/// before what it deletes). What must be seen together is read in a change, which sees whole groups only.
+///
 /// The last handle that is dropped closes the store and waits for that.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);

@@ -27,7 +27,7 @@ pub(super) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
     for folder in [dir, &journal_dir, &state_dir] {
         make_folder(folder).map_err(|error| unwritable(folder, &error))?;
     }
-    let lock = lock(dir)?;
+    let lock = Lock::take(dir)?;
     disk.sync_dir(dir).map_err(|error| unwritable(dir, &error))?;
 
     let state = State::open(&state_dir, options.cache_bytes_max)?;
@@ -53,7 +53,7 @@ pub(super) fn open(dir: &Path, options: Options, disk: Arc<dyn Disk>) -> Result<
 
 /// Starts the threads and counts the opening.
 fn start(
-    lock: File,
+    lock: Lock,
     options: Options,
     disk: Arc<dyn Disk>,
     state: State,
@@ -95,20 +95,33 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Takes the lock that says: one process at a time.
-fn lock(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join("lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path)
-        .map_err(|error| unwritable(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.display().to_string())),
-        Err(TryLockError::Error(error)) => Err(unwritable(&path, &error)),
+/// The lock on a store's folder: one process at a time.
+pub(super) struct Lock(File);
+
+impl Lock {
+    fn take(dir: &Path) -> Result<Self, StoreError> {
+        let path = dir.join("lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|error| unwritable(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(dir.display().to_string())),
+            Err(TryLockError::Error(error)) => Err(unwritable(&path, &error)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// Closing the file would not do: a child process that is just being started has it open as well.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the store's lock could not be given back; it goes with the process");
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //!   the interval is set to weeks, and `flush` is called from outside.
 //! - Its forward iterator does not stop at the end of a range before the end of the tree. So ranges are open at the end,
 //!   and the scan stops by itself.
+//! - A batch never gives back a leaf that it emptied; single removals do. Atomicity is the journal's, not sled's.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,16 +84,29 @@ impl State {
     }
 
     /// Puts a group into the state. Only the writer does this, and start-up before there is one.
+    ///
+    /// What is deleted goes after what is put, and the sequence number last, so that a state that sled made durable in
+    /// between gets the whole group again. Deletes go one by one because a batch leaves emptied leaves behind for ever.
     pub(super) fn apply(&self, sequence: u64, changes: Changes) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
+        let mut deleted = Vec::new();
         for (key, value) in changes {
             match value {
                 Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+                None => deleted.push(key),
             }
         }
-        batch.insert(Vec::from(applied_key()), sequence.to_be_bytes().to_vec());
-        self.with(|db| db.apply_batch(batch))?;
+        let applied = sequence.to_be_bytes().to_vec();
+        if deleted.is_empty() {
+            batch.insert(Vec::from(applied_key()), applied);
+            self.with(|db| db.apply_batch(batch))?;
+        } else {
+            self.with(|db| {
+                db.apply_batch(batch)?;
+                deleted.iter().try_for_each(|key| db.remove(key).map(drop))?;
+                db.insert(applied_key(), applied).map(drop)
+            })?;
+        }
         self.applied.store(sequence, Ordering::SeqCst);
         Ok(())
     }

@@ -4,7 +4,6 @@
 //! puts it into the state, and only then answers. When a group fails, all of it fails: what its changes said rests on
 //! what the others did.
 
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use super::codec::{self, CHANGE_BYTES_MAX};
 use super::flush::{Flusher, Progress};
 use super::journal::Journal;
+use super::open::Lock;
 use super::state::State;
 use super::tx::{Changes, Tx};
 use super::{Options, Read, StoreError};
@@ -104,7 +104,7 @@ pub(super) struct Writer {
     pub(super) progress: Arc<Progress>,
     pub(super) flusher: Flusher,
     pub(super) options: Options,
-    pub(super) lock: File,
+    pub(super) lock: Lock,
     pub(super) end: watch::Sender<bool>,
 }
 
@@ -120,9 +120,7 @@ impl Writer {
         }
         self.flusher.end();
         self.state.shut();
-        if let Err(error) = self.lock.unlock() {
-            tracing::warn!(%error, "the store's lock could not be given back; it goes with the process");
-        }
+        drop(self.lock);
         self.end.send_replace(true);
     }
 

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::super::tx::{Changes, scan_over};
 use super::*;
 
+const ROUNDS: u64 = 300;
+
 struct Plain(BTreeMap<Vec<u8>, Vec<u8>>);
 
 impl Read for Plain {
@@ -119,6 +121,80 @@ fn the_state_scans_as_a_sorted_map_does() {
             }
         }
     }
+}
+
+/// Keys that come and go, such as those that expire, must not leave anything behind that every scan walks over.
+#[test]
+fn leaves_that_are_emptied_are_given_back() {
+    let dir = folder();
+    let store = open(dir.path());
+    let change = |put: bool| {
+        let done: Result<(), StoreError> = store.commit_blocking(move |tx| {
+            for n in 0..1000_u64 {
+                let key = Key::new(Prefix::Call).number(n);
+                if put { tx.put(key, b"x") } else { tx.delete(key) }
+            }
+            Ok(())
+        });
+        done.unwrap();
+    };
+    change(true);
+    change(false);
+    let merged = store.0.state.with(|db| Ok(db.storage_stats().cache.tree_leaves_merged)).unwrap();
+    assert!(merged > 1000 / 64, "{merged}");
+}
+
+/// Puts, deletes, reads and flushes at once.
+#[test]
+fn reads_go_on_while_it_changes() {
+    let dir = folder();
+    let options = Options { flush_interval: Duration::from_millis(1), segment_bytes_max: 20_000, ..Options::default() };
+    let store = Store::open(dir.path(), options).unwrap();
+    let mut model = BTreeMap::new();
+    let (from, to) = Key::new(Prefix::Call).range();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for reverse in [false, true] {
+            let (store, over, from, to) = (&store, &over, &from, &to);
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    let seen = shown(usize::MAX, |each| store.scan(from, to, reverse, each));
+                    assert!(if reverse {
+                        seen.is_sorted_by(|a, b| a.0 > b.0)
+                    } else {
+                        seen.is_sorted_by(|a, b| a.0 < b.0)
+                    });
+                }
+            });
+        }
+        for round in 0..ROUNDS {
+            let put = round % 3 != 0;
+            let first = round * 37 % 1000;
+            let keys: Vec<_> = (first..first + if put { 150 } else { 300 })
+                .map(|n| Vec::from(Key::new(Prefix::Call).number(n)))
+                .collect();
+            for key in &keys {
+                if put {
+                    drop(model.insert(key.clone(), round.to_be_bytes().to_vec()))
+                } else {
+                    drop(model.remove(key))
+                }
+            }
+            let done: Result<(), StoreError> = store.commit_blocking(move |tx| {
+                for key in keys {
+                    if put { tx.put(key, round.to_be_bytes()) } else { tx.delete(key) }
+                }
+                Ok(())
+            });
+            done.unwrap();
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    let expected: Pairs = model.into_iter().collect();
+    assert_eq!(shown(usize::MAX, |each| store.scan(&from, &to, false, each)), expected);
+    drop(store);
+    let again = open(dir.path());
+    assert_eq!(shown(usize::MAX, |each| again.scan(&from, &to, false, each)), expected);
 }
 
 #[test]
