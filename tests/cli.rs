@@ -1,0 +1,96 @@
+//! The command line: what it shows, its exit codes, and errors that name the thing.
+
+use crate::harness::gate::run;
+use crate::harness::{Door, Setup};
+
+#[tokio::test]
+async fn wrong_use_is_2() {
+    for words in [&["no-such-word"][..], &["agent", "add"], &["agent", "add", "bob"], &["serve", "--no-such-flag"], &[]] {
+        let said = run(words).await;
+        assert_eq!(said.code, 2, "{words:?} {said:?}");
+        assert!(said.stdout.is_empty() && !said.stderr.is_empty());
+    }
+    assert_eq!(run(&["--help"]).await.code, 0);
+    assert!(run(&["--version"]).await.stdout.starts_with("portcullis "));
+}
+
+#[tokio::test]
+async fn what_fails_is_1_and_names_the_thing() {
+    let said = run(&["agent", "list", "--config", "/nowhere/portcullis.toml"]).await;
+    assert_eq!(said.code, 1);
+    assert!(said.stderr.contains("/nowhere/portcullis.toml"), "{}", said.stderr);
+
+    let gate = Setup { servers: "\n[[sever]]\nname = \"x\"\n".into(), ..Setup::default() }.write();
+    let said = gate.cli(&["serve"]).await;
+    assert_eq!(said.code, 1);
+    assert!(said.stderr.contains("`sever`") && said.stderr.contains("`server`"), "the nearest known key: {}", said.stderr);
+
+    let gate = Setup::default().write();
+    let said = gate.cli(&["agent", "show", "nobody"]).await;
+    assert_eq!(said.code, 1);
+    assert!(said.stderr.contains("nobody"), "{}", said.stderr);
+}
+
+#[tokio::test]
+async fn init_makes_something_that_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("gate");
+    let said = run(&["init", new.to_str().unwrap()]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    let config = new.join("portcullis.toml");
+    let again = run(&["init", new.to_str().unwrap()]).await;
+    assert_eq!(again.code, 1, "what is there is not written over: {again:?}");
+    let added = run(&["agent", "add", "bob", "--role", "reader", "--json", "--config", config.to_str().unwrap()]).await;
+    assert_eq!(added.json()["name"], "bob");
+    assert!(std::fs::read_to_string(config).unwrap().contains('#'), "it is commented");
+}
+
+#[tokio::test]
+async fn agents_with_and_without_a_running_gate() {
+    let mut gate = Setup::default().write();
+    let key = gate.add_agent("bob", "buyer").await;
+    gate.start().await;
+    gate.ready().await;
+    gate.caller(Some(&key), Door::Rest).call("market__list_deals", "{}").await.executed();
+    let other = gate.add_agent("eve", "support").await;
+    gate.caller(Some(&other), Door::Rest).call("market__find_order", r#"{"number":"1"}"#).await.executed();
+
+    let again = gate.cli(&["agent", "add", "bob", "--role", "buyer", "--json"]).await;
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("bob"), "{}", again.stderr);
+    let listed = gate.cli(&["agent", "list", "--json"]).await;
+    assert!(!listed.stdout.contains(&key), "a key is shown once");
+    let listed = listed.json();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|agent| agent["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["bob", "eve"]);
+    assert!(gate.cli(&["agent", "list"]).await.stdout.contains("eve"));
+}
+
+#[tokio::test]
+async fn policies_are_shown() {
+    let gate = Setup::default().start().await;
+    let listed = gate.cli(&["policy", "list", "--json"]).await.json();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|policy| policy["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["rbac", "spending-caps"]);
+    assert!(listed[0]["digest"].as_str().unwrap().starts_with("sha256:"), "{listed}");
+}
+
+#[tokio::test]
+async fn spending_is_shown() {
+    let gate = Setup::default().start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    buyer.call("market__make_offer", &crate::harness::market::offer("12.50", "EUR")).await.executed();
+    let shown = gate.cli(&["spend", "show", "--json"]).await.json();
+    let row = &shown[0];
+    assert!(row["account"].as_str().unwrap().starts_with("agent:"), "{shown}");
+    assert_eq!((&row["currency"], &row["window"], &row["spent"]), (&"EUR".into(), &"24h".into(), &"12.50".into()), "{shown}");
+}
+
+#[tokio::test]
+async fn two_gates_on_one_store_do_not_start() {
+    let gate = Setup::default().start().await;
+    let said = gate.cli(&["serve", "--json"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.stderr.contains(gate.folder().to_str().unwrap()), "{}", said.stderr);
+    gate.agent("bob", "buyer", Door::Rest).await.call("market__list_deals", "{}").await.executed();
+}

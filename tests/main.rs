@@ -1,0 +1,31 @@
+//! The gate from outside: the real program, real processes, real clients. A module per concern.
+//!
+//! Nothing here looks into the gate. What it did is read where others read it: in its answers, in its audit log, and in
+//! the list that the tools' own server keeps of what was executed.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and starts what it needs itself"
+)]
+
+mod harness;
+
+mod audit;
+mod caps;
+mod cli;
+mod exactness;
+mod foreign;
+mod hostile_policy;
+mod idempotency;
+mod identity;
+mod kill;
+mod mcp_eras;
+mod no_policy;
+mod permit_compile_fail;
+mod refusals;
+mod upstream;
+mod visibility;

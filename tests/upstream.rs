@@ -1,0 +1,117 @@
+//! Servers that fail: what is known to have happened, and what becomes of the money.
+
+use crate::harness::{Answer, Caller, Door, Setup, odd, until};
+
+/// A call, made again as long as the server is on its way back.
+pub(crate) async fn served(caller: &Caller, tool: &str, arguments: &str) -> Answer {
+    until("the server", async || {
+        let answer = caller.call(tool, arguments).await;
+        (answer.code() != Some("upstream_unavailable")).then_some(answer)
+    })
+    .await
+}
+
+fn euros(amount: &str, mark: &str) -> String {
+    format!(r#"{{"amount":"{amount}","currency":"EUR","mark":"{mark}"}}"#)
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_of_a_call() {
+    let gate = Setup { servers: odd::server(), ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    for (number, caller) in Door::ALL.map(|door| buyer.at(door)).into_iter().enumerate() {
+        let (before, arguments) = (odd::executed(gate.folder()).len(), euros("1.00", &number.to_string()));
+        let call = tokio::spawn({
+            let (caller, arguments) = (caller.clone(), arguments.clone());
+            async move { caller.call_with("odd__hold", &arguments, Some(&format!("k{number}"))).await }
+        });
+        until("the call", async || (odd::executed(gate.folder()).len() > before).then_some(())).await;
+        odd::kill(gate.folder()).await;
+        call.await.unwrap().refused("outcome_unknown");
+        served(&caller, "odd__echo", &euros("0.01", &number.to_string())).await.executed();
+        let again = caller.call_with("odd__hold", &arguments, Some(&format!("k{number}"))).await;
+        again.refused("outcome_unknown");
+    }
+    let held = odd::executed(gate.folder()).iter().filter(|entry| entry["tool"] == "hold").count();
+    assert_eq!(held, 3, "none was sent a second time");
+}
+
+#[tokio::test]
+async fn one_that_never_answers() {
+    let gate = Setup { servers: odd::server_with_timeout("1s"), ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Modern).await;
+    buyer.call("odd__silent", &euros("1.00", "a")).await.refused("outcome_unknown");
+    served(&buyer, "odd__garbage", &euros("1.00", "b")).await.refused("outcome_unknown");
+    served(&buyer, "odd__echo", &euros("1.00", "c")).await.executed();
+    assert_eq!(odd::executed(gate.folder()).len(), 3);
+}
+
+/// The money of a call is gone where the tool ran, kept where that is not known, and free where it is known not to have run.
+#[tokio::test]
+async fn what_becomes_of_the_money() {
+    let gate = Setup { servers: odd::server(), ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    let not_executed = |code: &str| format!(r#"{{"amount":"500.00","currency":"EUR","code":{code}}}"#);
+    for code in ["-32601", "-32602", "-32601", "-32602", "-32602"] {
+        buyer.call("odd__error", &not_executed(code)).await.refused("upstream_error");
+    }
+    let failed = buyer.call("odd__fail", &euros("500.00", "fail")).await;
+    assert_eq!(failed.result()["isError"], true);
+    buyer.call("odd__error", &not_executed("-32000")).await.refused("upstream_error");
+    buyer.call("odd__die", &euros("500.00", "die")).await.refused("outcome_unknown");
+    served(&buyer, "odd__echo", &euros("499.99", "echo")).await.executed();
+    buyer.call("odd__echo", &euros("0.02", "more")).await.refused("cap_exceeded");
+    buyer.call("odd__echo", &euros("0.01", "last")).await.executed();
+}
+
+#[tokio::test]
+async fn a_failure_can_be_free() {
+    let tool = "\n[[tool]]\nname = \"odd__fail\"\non_error = \"release\"\n";
+    let gate = Setup { servers: odd::server() + tool, ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    for number in 0..6 {
+        let failed = buyer.call("odd__fail", &euros("500.00", &number.to_string())).await;
+        assert_eq!(failed.result()["isError"], true, "{}", failed.text);
+    }
+}
+
+#[tokio::test]
+async fn money_of_what_was_not_sent_is_free() {
+    let gate = crate::refusals::gone().await;
+    let buyer = gate.agent("eve", "buyer", Door::Rest).await;
+    for number in 0..6 {
+        let answer = buyer.call("odd__echo", &euros("500.00", &number.to_string())).await;
+        answer.refused("upstream_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn one_that_does_not_start_is_told_and_takes_no_other_down() {
+    let servers = Setup::default().servers + "\n[[server]]\nname = \"odd\"\ncommand = [\"./no-such-program\"]\n";
+    let gate = Setup { servers, ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    buyer.call("market__list_deals", "{}").await.executed();
+    buyer.call("odd__echo", "{}").await.refused("unknown_tool");
+    let ready = buyer.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["degraded"]), (200, &true.into()), "{}", ready.text);
+    assert!(ready.body["reasons"].to_string().contains("odd"), "{}", ready.text);
+}
+
+/// The environment of the gate is not the children's.
+#[tokio::test]
+async fn a_server_gets_only_what_it_is_given() {
+    let print = "import os,sys;open('env.txt','w').write('\\n'.join(os.environ));sys.stdin.read()";
+    let servers = format!(
+        "\n[[server]]\nname = \"env\"\nenv = [\"PORTCULLIS_TEST_GIVEN\"]\ncommand = [\"python3\", \"-c\", {print:?}]\n"
+    );
+    let mut gate = Setup { servers, ..Setup::default() }.write();
+    gate.set_env([("PORTCULLIS_TEST_GIVEN", "1"), ("PORTCULLIS_TEST_SECRET", "1")]);
+    gate.start().await;
+    let path = gate.folder().join("env.txt");
+    let names = until("the server", async || std::fs::read_to_string(&path).ok().filter(|text| !text.is_empty())).await;
+    for name in names.lines() {
+        let given = ["PATH", "HOME", "LANG", "TMPDIR", "LC_CTYPE", "PORTCULLIS_TEST_GIVEN"];
+        assert!(given.contains(&name), "`{name}` reached the server");
+    }
+    assert!(names.contains("PORTCULLIS_TEST_GIVEN") && !names.contains("SECRET"));
+}
