@@ -78,8 +78,23 @@ async fn nothing_is_spent_uncounted() {
     let gate = Setup::default().start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     let amounts = [
-        "\"-1.00\"", "-1", "\"1e400\"", "1e400", "1e2", "\"NaN\"", "\"Infinity\"", "\"\"", "\" 1\"", "\"1,00\"", "\"0x10\"",
-        "\"+1\"", "\"1_0\"", "\"１\"", "\"1\\u0000\"", "\"999999999999999999999999999999999\"", "-0.0",
+        "\"-1.00\"",
+        "-1",
+        "\"1e400\"",
+        "1e400",
+        "1e2",
+        "\"NaN\"",
+        "\"Infinity\"",
+        "\"\"",
+        "\" 1\"",
+        "\"1,00\"",
+        "\"0x10\"",
+        "\"+1\"",
+        "\"1_0\"",
+        "\"１\"",
+        "\"1\\u0000\"",
+        "\"999999999999999999999999999999999\"",
+        "-0.0",
     ];
     for door in Door::ALL {
         for amount in amounts {
@@ -99,7 +114,14 @@ async fn nothing_is_spent_uncounted() {
     assert_eq!(gate.executed().len(), 0);
 
     // Unusual, but numbers: refused, or counted for what they are.
-    let unusual = [("0.10", "0.10"), ("\"0.1\"", "0.1"), ("1", "1"), ("\"001.00\"", "1.00"), ("\"0.005\"", "0.005"), ("\"0\"", "0")];
+    let unusual = [
+        ("0.10", "0.10"),
+        ("\"0.1\"", "0.1"),
+        ("1", "1"),
+        ("\"001.00\"", "1.00"),
+        ("\"0.005\"", "0.005"),
+        ("\"0\"", "0"),
+    ];
     let mut spent = Decimal::ZERO;
     for (number, (amount, value)) in unusual.into_iter().enumerate() {
         let answer = buyer.call(OFFER, &market::numbered_offer(number, amount, "\"EUR\"")).await;
@@ -107,7 +129,7 @@ async fn nothing_is_spent_uncounted() {
             None => spent += decimal(value),
             Some(_) => {
                 answer.refused("denied");
-            },
+            }
         }
     }
     assert!(spent >= decimal("1.2"), "ordinary amounts pass");

@@ -9,7 +9,7 @@ use crate::call::CorrelationId;
 use crate::clock::Clock;
 use crate::config::span;
 use crate::identity::{self, AgentRecord, NewAgent, RegisterError, Status};
-use crate::ledger;
+use crate::ledger::{self, amount};
 use crate::policy::Policies;
 use crate::store::{Store, StoreError};
 
@@ -151,13 +151,8 @@ impl Admin {
             .into_iter()
             .filter(|(name, ..)| account.as_ref().is_none_or(|wanted| wanted == name))
             .map(|(account, currency, spent, held)| {
-                json!({
-                    "account": account,
-                    "currency": currency,
-                    "window": window,
-                    "spent": spent.to_string(),
-                    "held": held.to_string(),
-                })
+                let (spent, held) = (amount::show(spent, &currency), amount::show(held, &currency));
+                json!({ "account": account, "currency": currency, "window": window, "spent": spent, "held": held })
             })
             .collect::<Vec<_>>()
             .into())

@@ -252,24 +252,21 @@ impl Value {
         }
     }
 
-    /// The value for readers that know only doubles, such as a schema validator.
-    ///
-    /// # Errors
-    /// The text of a number that no double can hold, such as `1e400`.
-    pub fn to_lossy(&self) -> Result<serde_json::Value, String> {
-        Ok(match self {
+    /// The value for readers that know only doubles, such as a schema validator: every number becomes the nearest finite
+    /// one, `1e400` the largest.
+    #[must_use]
+    pub fn to_lossy(&self) -> serde_json::Value {
+        match self {
             Value::Null => serde_json::Value::Null,
             Value::Bool(b) => serde_json::Value::Bool(*b),
-            Value::Number(n) => serde_json::Value::Number(serde_json::from_str(&n.0).map_err(|_| n.0.clone())?),
+            Value::Number(n) => serde_json::from_str(&n.0).unwrap_or_else(|_| {
+                let largest = if n.0.starts_with('-') { f64::MIN } else { f64::MAX };
+                serde_json::Number::from_f64(largest).map_or(serde_json::Value::Null, serde_json::Value::Number)
+            }),
             Value::String(text) => serde_json::Value::String(text.clone()),
-            Value::Array(items) => items.iter().map(Value::to_lossy).collect::<Result<_, _>>()?,
-            Value::Object(members) => serde_json::Value::Object(
-                members
-                    .iter()
-                    .map(|(key, value)| Ok((key.clone(), value.to_lossy()?)))
-                    .collect::<Result<_, String>>()?,
-            ),
-        })
+            Value::Array(items) => items.iter().map(Value::to_lossy).collect(),
+            Value::Object(members) => members.iter().map(|(key, value)| (key.clone(), value.to_lossy())).collect(),
+        }
     }
 }
 

@@ -11,6 +11,9 @@ use super::{Failure, load, out};
 use crate::clock::Clock;
 use crate::{serve, telemetry};
 
+/// SIGXFSZ of Linux.
+const FILE_SIZE_SIGNAL: i32 = 25;
+
 #[derive(Debug, Args)]
 pub(super) struct Words {
     /// Say on standard output, as one line of JSON, where the gate listens
@@ -22,6 +25,8 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     telemetry::start();
     let config = load(config)?;
     let mut terminate = signal(SignalKind::terminate())?;
+    // A file that may not grow is an error of the write, which the store refuses calls for, and not the end of the gate.
+    let _outgrown = signal(SignalKind::from_raw(FILE_SIZE_SIGNAL))?;
     let running = serve::start(config, Clock::system()).await?;
     let out = out();
     if words.json {

@@ -13,7 +13,7 @@ use crate::audit;
 use crate::call::{CorrelationId, Origin};
 use crate::config::span;
 use crate::identity::Principal;
-use crate::ledger::{DueError, Exceeded, ReserveError};
+use crate::ledger::{DueError, Exceeded, ReserveError, amount};
 use crate::refusal::{Code, Refusal};
 use crate::store::StoreError;
 
@@ -77,6 +77,7 @@ pub(super) fn reserve(error: &ReserveError) -> Refusal {
 
 fn cap(exceeded: &Exceeded) -> Refusal {
     let unit = if exceeded.counts { "charges" } else { &exceeded.currency };
+    let shown = |value| amount::show(value, unit);
     let window = exceeded.window.map_or_else(|| "transaction".to_owned(), span::show);
     let span = exceeded.window.map_or_else(|| "for one call".to_owned(), |window| format!("in {}", span::show(window)));
     let when = match (exceeded.resets_at, exceeded.window) {
@@ -84,7 +85,8 @@ fn cap(exceeded: &Exceeded) -> Refusal {
         (None, Some(_)) => "it never fits: ask for less".to_owned(),
         (None, None) => "ask for less".to_owned(),
     };
-    let Exceeded { limit, spent, requested, account, .. } = exceeded;
+    let account = &exceeded.account;
+    let (limit, spent, requested) = (shown(exceeded.limit), shown(exceeded.spent), shown(exceeded.requested));
     refusal(
         Code::CapExceeded,
         format!(
@@ -97,9 +99,9 @@ fn cap(exceeded: &Exceeded) -> Refusal {
         "currency": exceeded.currency,
         "unit": unit,
         "window": window,
-        "limit": limit.to_string(),
-        "spent": spent.to_string(),
-        "requested": requested.to_string(),
+        "limit": limit,
+        "spent": spent,
+        "requested": requested,
         "resets_at": exceeded.resets_at.map(|at| at.to_string()),
     }))
 }

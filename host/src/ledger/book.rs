@@ -6,6 +6,7 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::amount;
 use super::due::{Bound, Due};
 use crate::call::CorrelationId;
 use crate::clock::Timestamp;
@@ -176,7 +177,7 @@ fn check(read: &dyn Read, now: Timestamp, due: &Due) -> Result<(), ReserveError>
             None => Vec::new(),
         };
         let spent = sum(counted.iter().map(|(_, amount)| *amount)).ok_or_else(overflow)?;
-        let total = spent.checked_add(requested).ok_or_else(overflow)?;
+        let total = amount::add(spent, requested).ok_or_else(overflow)?;
         if total > bound.max {
             return Err(ReserveError::Exceeded(Box::new(Exceeded {
                 account: due.account.clone(),
@@ -194,7 +195,7 @@ fn check(read: &dyn Read, now: Timestamp, due: &Due) -> Result<(), ReserveError>
 }
 
 fn sum(amounts: impl Iterator<Item = Decimal>) -> Option<Decimal> {
-    amounts.into_iter().try_fold(Decimal::ZERO, Decimal::checked_add)
+    amounts.into_iter().try_fold(Decimal::ZERO, amount::add)
 }
 
 /// When enough of what is counted has left the window.
@@ -246,7 +247,7 @@ pub fn spent(
     let window = window.min(limits::WINDOW_MAX);
     let mut total = Some(Decimal::ZERO);
     lines(read, account, currency, opening(now, window), &mut |_, line| {
-        total = total.and_then(|sum| sum.checked_add(line.amount));
+        total = total.and_then(|sum| amount::add(sum, line.amount));
     })?;
     total.ok_or_else(|| ReserveError::Overflow(account.to_owned()))
 }

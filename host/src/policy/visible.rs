@@ -1,7 +1,7 @@
 //! Which tools a principal sees. A tool is listed when no enforcing policy that applies says `never`; whatever goes
 //! wrong hides it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
@@ -44,18 +44,21 @@ pub(super) fn known(set: &PolicySet, principal: &Principal, tools: &[Arc<Tool>])
     tools.iter().map(known).collect()
 }
 
-/// Asks the policies about tools, for a bounded time. After the first failure of a policy the tools that are left are
-/// hidden: a looping policy must not be asked a thousand times.
+/// Asks the policies about tools, for a bounded time. A policy that has failed once is not asked again for this listing:
+/// the tools it is about are hidden.
 pub(super) fn ask(set: &PolicySet, principal: &Principal, tools: Vec<(Arc<Tool>, Key)>, clock: &Clock) -> Vec<bool> {
     let who = judge::principal(principal);
     let until = clock.monotonic().saturating_add(limits::VISIBLE);
-    let mut stopped = false;
+    let mut failed: HashSet<&str> = HashSet::new();
     let mut answer = |(tool, key): (Arc<Tool>, Key)| {
-        if stopped || clock.monotonic() > until {
+        if clock.monotonic() > until {
             return false;
         }
         let asked = judge::tool(&tool);
         for entry in set.policies.iter().filter(|entry| entry.enforces() && entry.applies(&tool.name)) {
+            if failed.contains(entry.listed.name.as_str()) {
+                return false;
+            }
             match entry.sandbox.visible(&asked, &who) {
                 Ok(true) => {}
                 Ok(false) => {
@@ -64,7 +67,7 @@ pub(super) fn ask(set: &PolicySet, principal: &Principal, tools: Vec<(Arc<Tool>,
                 }
                 Err(failure) => {
                     tracing::warn!(policy = entry.listed.name, tool = tool.name, %failure, "a policy failed: tools are hidden");
-                    stopped = true;
+                    failed.insert(&entry.listed.name);
                     return false;
                 }
             }
