@@ -35,7 +35,8 @@ async fn the_life_of_a_call() {
             assert_eq!(entry["action"], "market__make_offer");
             assert_eq!(entry["origin"], if door == Door::Rest { "rest" } else { "mcp" });
             assert_eq!(entry["idempotency_key"], key.as_str());
-            assert!(entry["principal"].as_str().unwrap().starts_with("ag_"));
+            assert_eq!(entry["principal"], "bob");
+            assert!(entry["principal_id"].as_str().unwrap().starts_with("ag_"));
             assert!(entry["role"].to_string().contains("buyer"), "{entry}");
             let time = entry["timestamp"].as_str().unwrap();
             assert!(time.ends_with('Z') && time.len() == 24, "{time}");
@@ -46,7 +47,11 @@ async fn the_life_of_a_call() {
 
         let entries = of(&audit, &replay_id);
         assert_eq!(statuses(&entries), ["REPLAYED"]);
-        assert!(entries[0]["metadata"].to_string().contains(id.as_str().unwrap()), "the first call's id: {}", entries[0]);
+        assert!(
+            entries[0]["metadata"].to_string().contains(id.as_str().unwrap()),
+            "the first call's id: {}",
+            entries[0]
+        );
 
         let entries = of(&audit, &refused_id);
         assert_eq!(statuses(&entries), ["ACCESS_DENIED"]);
@@ -95,7 +100,12 @@ async fn what_is_secret_is_masked_everywhere() {
     let gate = Setup::default().start().await;
     let key = gate.add_agent("bob", "buyer").await;
     let buyer = gate.caller(Some(&key), Door::Rest);
-    let canaries = ["canary-password-7731", "4111 1111 1111 1111", "DE89370400440532013000", "pk_canary000000000000000000000000000000000"];
+    let canaries = [
+        "canary-password-7731",
+        "4111 1111 1111 1111",
+        "DE89370400440532013000",
+        "pk_canary000000000000000000000000000000000",
+    ];
     let deal = serde_json::json!({
         "title": format!("card {} account {} key {}", canaries[1], canaries[2], canaries[3]),
         "price": "1.00", "currency": "EUR", "deep": [{"password": canaries[0]}],
@@ -107,7 +117,8 @@ async fn what_is_secret_is_masked_everywhere() {
     }
     let exported = gate.cli(&["audit", "tail", "--json", "-n", "1000"]).await.stdout;
     let shown = gate.cli(&["audit", "tail"]).await.stdout;
-    let mut written = vec![("audit tail --json".to_owned(), exported.into_bytes()), ("audit tail".to_owned(), shown.into_bytes())];
+    let mut written =
+        vec![("audit tail --json".to_owned(), exported.into_bytes()), ("audit tail".to_owned(), shown.into_bytes())];
     let mut folders = vec![gate.folder().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

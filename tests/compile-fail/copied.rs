@@ -3,6 +3,6 @@
 use portcullis::permit::Permit;
 
 pub fn copy(permit: &Permit) -> Permit {
-    let copy: Permit = Clone::clone(permit); //~ E0308
+    let copy: Permit = Clone::clone(permit); //~ E0277
     copy
 }
