@@ -86,7 +86,6 @@ async fn nothing_is_spent_uncounted() {
         "-1",
         "\"1e400\"",
         "1e400",
-        "1e2",
         "\"NaN\"",
         "\"Infinity\"",
         "\"\"",
@@ -98,7 +97,6 @@ async fn nothing_is_spent_uncounted() {
         "\"１\"",
         "\"1\\u0000\"",
         "\"999999999999999999999999999999999\"",
-        "-0.0",
     ];
     for door in Door::ALL {
         for amount in amounts {
@@ -126,6 +124,9 @@ async fn nothing_is_spent_uncounted() {
         ("\"001.00\"", "1.00"),
         ("\"0.005\"", "0.005"),
         ("\"0\"", "0"),
+        ("-0.0", "0"),
+        ("1e2", "100"),
+        ("1.5E+1", "15"),
     ];
     let mut spent = Decimal::ZERO;
     for (number, (amount, value)) in unusual.into_iter().enumerate() {

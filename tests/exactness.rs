@@ -85,10 +85,11 @@ async fn what_is_too_large_is_refused_whole() {
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     // The forbidden part stands far behind where a careless gate would stop reading.
     let arguments = deal_with(&format!("{:?},\"price\":\"2\"", "a".repeat(2 * 1024 * 1024)));
-    buyer.call("market__create_deal", &arguments).await.refused("invalid_arguments");
-    for door in Door::MCP {
-        let answer = buyer.at(door).call("market__create_deal", &arguments).await;
-        assert!((400..500).contains(&answer.status), "{} {}", answer.status, answer.text);
+    for door in Door::ALL {
+        // The gate need not read it to its end, so the connection may break before the answer is heard.
+        if let Ok(answer) = buyer.at(door).try_call("market__create_deal", &arguments, None).await {
+            assert!((400..500).contains(&answer.status), "{door:?} {} {}", answer.status, answer.text);
+        }
     }
     assert_eq!(gate.executed().len(), 0);
     let large = deal_with(&format!("{:?}", "a".repeat(512 * 1024)));

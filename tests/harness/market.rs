@@ -47,7 +47,8 @@ pub(crate) fn spent(executed: &[Executed]) -> Decimal {
     }
     let amount = |entry: &Executed| {
         let amount: Amount<'_> = serde_json::from_str(&entry.arguments).unwrap();
-        Decimal::from_str_exact(amount.amount.get().trim_matches('"')).unwrap()
+        let text = amount.amount.get().trim_matches('"');
+        Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).unwrap()
     };
     executed.iter().map(amount).sum()
 }
