@@ -1,7 +1,7 @@
 //! The command line: what it shows, its exit codes, and errors that name the thing.
 
 use crate::harness::gate::run;
-use crate::harness::{Door, Setup};
+use crate::harness::{Door, Setup, market};
 
 #[tokio::test]
 async fn wrong_use_is_2() {
@@ -84,15 +84,12 @@ async fn policies_are_shown() {
 async fn spending_is_shown() {
     let gate = Setup::default().start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
-    buyer.call("market__make_offer", &crate::harness::market::offer("12.50", "EUR")).await.executed();
+    buyer.call("market__make_offer", &market::offer("12.50", "EUR")).await.executed();
     let shown = gate.cli(&["spend", "show", "--json"]).await.json();
     let row = &shown[0];
     assert!(row["account"].as_str().unwrap().starts_with("agent:"), "{shown}");
-    assert_eq!(
-        (&row["currency"], &row["window"], &row["spent"]),
-        (&"EUR".into(), &"24h".into(), &"12.50".into()),
-        "{shown}"
-    );
+    assert_eq!((&row["currency"], &row["window"]), (&"EUR".into(), &"24h".into()), "{shown}");
+    assert_eq!(market::decimal(&row["spent"]), market::decimal(&"12.50".into()), "{shown}");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn the_python_client_is_served_in_both_eras() {
         assert_eq!(codes, expected, "{said}");
         assert_eq!(said["results"][1]["structured"], said["results"][2]["structured"]);
         assert_eq!(said["results"][2]["meta"]["dev.portcullis/decision"]["replayed"], true, "{said}");
-        assert!(said["results"][0]["text"].as_str().unwrap().contains("500.00"), "a sentence for the model: {said}");
+        assert!(said["results"][0]["text"].as_str().unwrap().contains("500"), "a sentence for the model: {said}");
         let executed = gate.executed();
         assert_eq!(executed.len(), before + 2);
         assert!(executed[before + 1].arguments.contains("9007199254740993"), "{}", executed[before + 1].arguments);

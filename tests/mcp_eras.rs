@@ -34,7 +34,6 @@ async fn the_older_ones_initialize() {
     for version in ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] {
         let params =
             json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}});
-        // The first request of a session has no version in its headers.
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
         let answer = legacy.post(&message.to_string(), &[]).await;
         assert_eq!(answer.body["result"]["protocolVersion"], version, "{}", answer.text);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rust_decimal::Decimal;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::program;
@@ -46,9 +47,15 @@ pub(crate) fn spent(executed: &[Executed]) -> Decimal {
     }
     let amount = |entry: &Executed| {
         let amount: Amount<'_> = serde_json::from_str(&entry.arguments).unwrap();
-        Decimal::from_str_exact(amount.amount.get().trim_matches('"')).unwrap()
+        let text = amount.amount.get().trim_matches('"');
+        Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).unwrap()
     };
     executed.iter().map(amount).sum()
+}
+
+/// An amount that programs are told, whatever its trailing zeros.
+pub(crate) fn decimal(text: &Value) -> Decimal {
+    Decimal::from_str_exact(text.as_str().unwrap_or_else(|| panic!("{text} is no text"))).unwrap()
 }
 
 /// The arguments of an offer.

@@ -21,7 +21,7 @@ MODES = {"modern": "2026-07-28", "legacy": "legacy"}
 async def use(url, mode, calls):
     headers = {"Authorization": f"Bearer {os.environ['PORTCULLIS_KEY']}"}
     async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
-        async with Client(streamable_http_client(url, http_client=http), mode=mode, cache=False) as client:
+        async with Client(streamable_http_client(url, http_client=http), mode=mode, cache=None) as client:
             tools = (await client.list_tools()).tools
             results = []
             for call in calls:
