@@ -96,9 +96,7 @@ impl Admin {
     pub async fn run(&self, command: Command) -> Result<Value, AdminError> {
         match command {
             Command::AgentAdd(new) => self.agent_add(new).await,
-            Command::AgentList => {
-                Ok(identity::agents(&self.store)?.iter().map(|agent| shown(agent)).collect::<Vec<_>>().into())
-            }
+            Command::AgentList => Ok(identity::agents(&self.store)?.iter().map(shown).collect::<Vec<_>>().into()),
             Command::AgentShow { name } => Ok(shown(&identity::find_agent(&self.store, &name)?)),
             Command::AgentStatus { name, status } => self.agent_status(name, status).await,
             Command::SpendShow { account, window } => self.spend(account, &window),

@@ -180,10 +180,10 @@ impl Idempotency {
             if let Some(claim) = record::claim(read, agent, key, call.time)? {
                 return self.seen(read, call, claim, fingerprint);
             }
-        } else if !call.tool.idempotent {
-            if let Some(open) = record::twin(read, agent, &fingerprint)? {
-                return Ok(self.open(open, call, Fresh { fingerprint }));
-            }
+        } else if !call.tool.idempotent
+            && let Some(open) = record::twin(read, agent, &fingerprint)?
+        {
+            return Ok(self.open(open, call, Fresh { fingerprint }));
         }
         Ok(Seen::Fresh(Fresh { fingerprint }))
     }

@@ -44,6 +44,7 @@ impl Kind {
 
 /// Who calls. Only this module makes one, from a credential that it has checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::manual_non_exhaustive, reason = "other modules of this crate must not make one either")]
 pub struct Principal {
     /// The immutable id, such as `ag_…`.
     pub id: String,

@@ -84,7 +84,6 @@ impl Policies {
     ///
     /// # Errors
     /// `no_policy`, when there is none.
-    #[expect(clippy::result_large_err, reason = "a refusal is made once for each call at most")]
     pub fn set(&self) -> Result<Arc<PolicySet>, Refusal> {
         self.0.set.clone().map_err(|why| {
             let message = "this gate has no policies to decide with, so it refuses every call: tell its owner, who finds \

@@ -249,6 +249,7 @@ impl Gate {
 }
 
 impl Drop for Gate {
+    #[expect(clippy::print_stderr, reason = "beside the failed test's own words")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let log = self.log();

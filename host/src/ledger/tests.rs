@@ -91,7 +91,12 @@ fn what_is_held_counts_and_what_is_released_does_not() {
     let book = Book::new();
     let held = book.reserve(NOW, &[daily("6.00")]).unwrap();
     book.exceeded(NOW, &[daily("6.00")]);
-    book.store.commit_blocking(move |tx| Ok::<_, crate::store::StoreError>(release(tx, &held))).unwrap();
+    book.store
+        .commit_blocking(move |tx| {
+            release(tx, &held);
+            Ok::<_, crate::store::StoreError>(())
+        })
+        .unwrap();
     assert_eq!(book.spent(NOW), "0");
     let held = book.reserve(NOW, &[daily("6.00")]).unwrap();
     book.store.commit_blocking(move |tx| settle(tx, &held)).unwrap();
