@@ -151,9 +151,8 @@ fn a_released_call_may_come_again() {
     bench
         .store
         .commit_blocking(move |tx| {
-            Ok::<_, StoreError>({
-                layer.released(tx, &open);
-            })
+            layer.released(tx, &open);
+            Ok::<_, StoreError>(())
         })
         .unwrap();
     drop(running);
