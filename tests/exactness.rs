@@ -95,6 +95,7 @@ async fn what_is_too_large_is_refused_whole() {
         }
     }
     assert_eq!(gate.executed().len(), 0);
+    let buyer = gate.caller(buyer.key.as_deref(), Door::Rest);
     let large = deal_with(&format!("{:?}", "a".repeat(512 * 1024)));
     for door in Door::ALL {
         buyer.at(door).call("market__create_deal", &large).await.executed();

@@ -172,10 +172,10 @@ impl Gate {
 
     /// Waits until the gate says that it is ready.
     pub(crate) async fn ready(&self) {
-        let (http, url) = (reqwest::Client::new(), format!("{}/readyz", self.url()));
+        let asking = self.caller(None, Door::Rest);
         until("readiness", async || {
-            let answer = http.get(&url).send().await.ok()?;
-            (answer.status() == 200).then_some(())
+            let answer = asking.get("/readyz").await;
+            (answer.status == 200).then_some(())
         })
         .await;
     }
