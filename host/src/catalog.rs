@@ -171,10 +171,14 @@ impl Catalog {
         self.0
             .servers
             .iter()
-            .map(|server| match &*Self::state(server) {
-                ServerState::Starting => None,
-                ServerState::Up { .. } => Some(Vec::new()),
-                ServerState::Down { why, .. } => Some(vec![format!("server `{}` is down: {why}", server.config.name)]),
+            .map(|server| {
+                let down = |why: &str| Some(vec![format!("server `{}` is down: {why}", server.config.name)]);
+                match &*Self::state(server) {
+                    ServerState::Starting => None,
+                    ServerState::Up { upstream, .. } if upstream.alive() => Some(Vec::new()),
+                    ServerState::Up { .. } => down("its process has ended; the next call starts it again"),
+                    ServerState::Down { why, .. } => down(why),
+                }
             })
             .collect::<Option<Vec<_>>>()
             .map(|problems| problems.concat())
