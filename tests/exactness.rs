@@ -11,8 +11,15 @@ fn deal_with(member: &str) -> String {
 async fn numbers_arrive_digit_for_digit() {
     let gate = Setup::default().start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
-    let numbers =
-        ["1099.10", "9007199254740993", "0.1000000000000000055511151231257827", "-0.0", "1E+2", "[1.0,{\"a\":2.50}]"];
+    let numbers = [
+        "1099.10",
+        "9007199254740993",
+        "0.1000000000000000055511151231257827",
+        "1e400",
+        "-0.0",
+        "1E+2",
+        "[1.0,{\"a\":2.50}]",
+    ];
     for door in Door::ALL {
         for number in numbers {
             let before = gate.executed().len();
