@@ -1,7 +1,7 @@
 //! The command line: what it shows, its exit codes, and errors that name the thing.
 
 use crate::harness::gate::run;
-use crate::harness::{Door, Setup, market};
+use crate::harness::{Door, Setup, guest, here, market};
 
 #[tokio::test]
 async fn wrong_use_is_2() {
@@ -78,6 +78,39 @@ async fn policies_are_shown() {
     let names: Vec<_> = listed.as_array().unwrap().iter().map(|policy| policy["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["rbac", "spending-caps"]);
     assert!(listed[0]["digest"].as_str().unwrap().starts_with("sha256:"), "{listed}");
+}
+
+#[tokio::test]
+async fn a_policy_directory_is_checked_without_a_gate() {
+    let example = here().join("../examples/marketplace/policies");
+    assert_eq!(run(&["policy", "check", example.to_str().unwrap(), "--json"]).await.json()["ok"], true);
+
+    let broken = Setup::policies("[[policy]]\nname = \"caps\"\nmodule = \"bundled:spending-cap\"\n").write();
+    let directory = broken.folder().join("policies");
+    let said = run(&["policy", "check", directory.to_str().unwrap(), "--json"]).await;
+    assert_eq!(said.code, 1, "{said:?}");
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    assert!(report["problems"].to_string().contains("spending-cap"), "{report}");
+    let said = run(&["policy", "check", "/nowhere"]).await;
+    assert!(said.code == 1 && (said.stdout + &said.stderr).contains("/nowhere"));
+}
+
+#[tokio::test]
+async fn a_component_is_inspected_and_tested() {
+    for name in ["rbac", "spending-caps"] {
+        let bundled = format!("bundled:{name}");
+        let inspected = run(&["policy", "inspect", &bundled, "--json"]).await.json();
+        assert_eq!(inspected["description"]["name"], name);
+        assert!(!inspected.to_string().contains("wasi:"), "it can reach nothing: {inspected}");
+        assert_eq!(run(&["policy", "test", &bundled]).await.code, 0, "{name} passes its own vectors");
+    }
+    assert_eq!(run(&["policy", "inspect", "bundled:none"]).await.code, 1);
+    let folder = tempfile::tempdir().unwrap();
+    let trapping = folder.path().join("trap.wasm");
+    std::fs::write(&trapping, guest::component("hostile/loop-start.wat")).unwrap();
+    let said = run(&["policy", "inspect", trapping.to_str().unwrap()]).await;
+    assert!(said.code == 1 && said.stderr.contains("trap.wasm"), "{said:?}");
 }
 
 #[tokio::test]
