@@ -132,9 +132,6 @@ pub enum BadArguments {
     /// JSON, but not an object.
     #[error("the arguments are not a JSON object")]
     NotAnObject,
-    /// A body that does not say that it is JSON: a web page's form can send such a one from anywhere.
-    #[error("the body is not declared as JSON: send `Content-Type: application/json`")]
-    MediaType,
     /// A body that did not arrive.
     #[error("the body did not arrive whole and in time")]
     Incomplete,

@@ -7,6 +7,10 @@ use crate::json::Bounds;
 /// A request body, in bytes. Larger than any tool call a model writes, small enough for many at once.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// How much of a body that is too large is read and dropped, in bytes, so that its sender hears why it was refused. Beyond
+/// it the connection ends.
+pub const BODY_DRAINED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// The arguments of a call. Depth: deeper than any real schema, shallower than any stack.
 pub const ARGUMENTS: Bounds = Bounds { bytes_max: BODY_BYTES_MAX, depth_max: 64, values_max: 100_000 };
 

@@ -39,17 +39,21 @@ pub(super) async fn read(body: Body) -> Result<Vec<u8>, BodyError> {
 
 async fn collect(mut body: Body) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
+    let mut size = 0_usize;
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| BodyError::Incomplete)?;
         if let Ok(data) = frame.into_data() {
-            let size = bytes.len().saturating_add(data.len());
-            if size > limits::BODY_BYTES_MAX {
-                return Err(BodyError::TooLarge(size));
+            size = size.saturating_add(data.len());
+            if size > limits::BODY_DRAINED_BYTES_MAX {
+                break;
             }
-            bytes.extend_from_slice(&data);
+            // What is too large is still taken off the line, so that its sender hears why it was refused.
+            if size <= limits::BODY_BYTES_MAX {
+                bytes.extend_from_slice(&data);
+            }
         }
     }
-    Ok(bytes)
+    if size > limits::BODY_BYTES_MAX { Err(BodyError::TooLarge(size)) } else { Ok(bytes) }
 }
 
 /// Whether a body is declared as JSON, once: a page of another origin can send other types without being asked.

@@ -52,7 +52,7 @@ pub(super) async fn call<G: Pipeline>(
     let (parts, body) = request.into_parts();
     let request = call::Request {
         tool,
-        arguments: arguments(&parts.headers, body::read(body).await),
+        arguments: arguments(body::read(body).await),
         key: key(&parts.headers),
         approval: None,
         origin: Origin::Rest,
@@ -78,16 +78,13 @@ pub(super) async fn call<G: Pipeline>(
     }
 }
 
-fn arguments(headers: &HeaderMap, body: Result<Vec<u8>, BodyError>) -> Result<Arguments, BadArguments> {
+fn arguments(body: Result<Vec<u8>, BodyError>) -> Result<Arguments, BadArguments> {
     let bytes = body.map_err(|error| match error {
         BodyError::TooLarge(found) => {
             BadArguments::Json(Arc::new(JsonError::TooLarge { found, max: limits::BODY_BYTES_MAX }))
         }
         BodyError::Incomplete => BadArguments::Incomplete,
     })?;
-    if !bytes.is_empty() && !body::is_json(headers) {
-        return Err(BadArguments::MediaType);
-    }
     Arguments::parse(&bytes)
 }
 
