@@ -252,11 +252,9 @@ async fn what_is_wrong_with_a_rest_call_is_a_refusal() {
     assert_eq!(denied.status, 403);
     assert_eq!((&denied.json()["code"], &denied.json()["policy"]), (&json!("denied"), &json!("rbac")));
     // A body is read as JSON whatever it is declared as: a page cannot send the credential along with a form.
-    for (headers, body) in [
-        (&[auth][..], ""),
-        (&[auth], "{}"),
-        (&[auth, ("content-type", "application/x-www-form-urlencoded")], "{}"),
-    ] {
+    for (headers, body) in
+        [(&[auth][..], ""), (&[auth], "{}"), (&[auth, ("content-type", "application/x-www-form-urlencoded")], "{}")]
+    {
         let answer = doors.raw(Method::POST, "/v1/tools/echo", headers, body).await;
         assert_eq!(answer.status, 200, "{headers:?}");
     }
