@@ -96,6 +96,17 @@ async fn strangers_are_written_down_and_folded() {
 
 /// Nothing secret is found in anything that the gate wrote.
 #[tokio::test]
+async fn a_server_that_quotes_a_secret_argument_does_not_make_it_known() {
+    let tool = "\n[[tool]]\nname = \"odd__error\"\nsecret_arguments = [\"/say\"]\n";
+    let gate = Setup { servers: odd::server() + tool, ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    let call = r#"{"amount":"1.00","currency":"EUR","code":-32000,"say":"canary hunter2"}"#;
+    buyer.call("odd__error", call).await.refused("upstream_error");
+    let told = gate.cli(&["audit", "tail", "--json"]).await.stdout;
+    assert!(told.contains("odd__error") && told.contains("***") && !told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test]
 async fn what_is_secret_is_masked_everywhere() {
     let gate = Setup::default().start().await;
     let key = gate.add_agent("bob", "buyer").await;

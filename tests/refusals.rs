@@ -98,6 +98,33 @@ async fn of_a_call_that_has_not_ended() {
     assert_eq!(odd::executed(gate.folder()).len(), 1);
 }
 
+/// As many calls of one agent as the gate handles at a time.
+const CALLS_PER_PRINCIPAL_MAX: usize = 256;
+
+#[tokio::test]
+async fn of_too_many_calls_that_have_not_ended() {
+    let gate = Setup { servers: odd::server(), ..Setup::default() }.start().await;
+    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+    let mut held = tokio::task::JoinSet::new();
+    for number in 0..CALLS_PER_PRINCIPAL_MAX {
+        let buyer = buyer.clone();
+        let arguments = format!(r#"{{"amount":"0.01","currency":"EUR","n":{number}}}"#);
+        held.spawn(async move { buyer.call("odd__hold", &arguments).await });
+    }
+    let begun = async || (odd::executed(gate.folder()).len() == CALLS_PER_PRINCIPAL_MAX).then_some(());
+    until("the calls", begun).await;
+    for caller in Door::ALL.map(|door| buyer.at(door)) {
+        caller.call("odd__echo", MONEY).await.refused("overloaded");
+    }
+    let other = gate.agent("eve", "buyer", Door::Rest).await;
+    other.call("odd__echo", MONEY).await.executed();
+    odd::let_go(gate.folder());
+    for answer in held.join_all().await {
+        answer.executed();
+    }
+    buyer.call("odd__echo", MONEY).await.executed();
+}
+
 #[tokio::test]
 async fn of_the_upstream() {
     let gate = Setup { servers: odd::server(), ..Setup::default() }.start().await;

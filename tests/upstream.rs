@@ -52,12 +52,13 @@ async fn what_becomes_of_the_money() {
     let gate = Setup { servers: odd::server(), ..Setup::default() }.start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     let not_executed = |code: &str| format!(r#"{{"amount":"500.00","currency":"EUR","code":{code}}}"#);
-    for code in ["-32601", "-32602", "-32601", "-32602", "-32602"] {
+    for code in ["-32601"; 5] {
         buyer.call("odd__error", &not_executed(code)).await.refused("upstream_error");
     }
     let failed = buyer.call("odd__fail", &euros("500.00", "fail")).await;
     assert_eq!(failed.result()["isError"], true);
-    buyer.call("odd__error", &not_executed("-32000")).await.refused("upstream_error");
+    // A server may say this of its own result, after the tool has run.
+    buyer.call("odd__error", &not_executed("-32602")).await.refused("upstream_error");
     buyer.call("odd__die", &euros("500.00", "die")).await.refused("outcome_unknown");
     served(&buyer, "odd__echo", &euros("499.99", "echo")).await.executed();
     buyer.call("odd__echo", &euros("0.02", "more")).await.refused("cap_exceeded");

@@ -12,6 +12,7 @@ use crate::identity::{self, AgentRecord, NewAgent, RegisterError, Status};
 use crate::ledger::{self, amount};
 use crate::policy::Policies;
 use crate::store::{Store, StoreError};
+use crate::task;
 
 /// The most entries of the audit log that one command returns.
 pub const TAIL_MAX: usize = 10_000;
@@ -99,12 +100,20 @@ impl Admin {
             Command::AgentList => Ok(identity::agents(&self.store)?.iter().map(shown).collect::<Vec<_>>().into()),
             Command::AgentShow { name } => Ok(shown(&identity::find_agent(&self.store, &name)?)),
             Command::AgentStatus { name, status } => self.agent_status(name, status).await,
-            Command::SpendShow { account, window } => self.spend(account, &window),
+            // What reads much of the store goes where no call waits for it.
+            Command::SpendShow { account, window } => {
+                let admin = self.clone();
+                task::blocking(move || admin.spend(account, &window)).await
+            }
             Command::AuditTail { count } => {
-                let entries = audit::tail(&self.store, count.min(TAIL_MAX))?;
+                let store = self.store.clone();
+                let entries = task::blocking(move || audit::tail(&store, count.min(TAIL_MAX))).await?;
                 Ok(entries.iter().map(|entry| json!(entry)).collect::<Vec<_>>().into())
             }
-            Command::AuditVerify => Ok(json!(audit::verify(&self.store)?)),
+            Command::AuditVerify => {
+                let store = self.store.clone();
+                Ok(json!(task::blocking(move || audit::verify(&store)).await?))
+            }
             Command::PolicyList => self.policy_list(),
         }
     }

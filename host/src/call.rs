@@ -82,7 +82,8 @@ pub struct IdempotencyKey(String);
 /// A key that is none.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "an idempotency key has 1 to {max} printable ASCII characters without spaces and quotes, such as `order-4711`",
+    "an idempotency key has 1 to {max} printable ASCII characters without spaces and quotes, and is no API key, such as \
+     `order-4711`",
     max = limits::IDEMPOTENCY_KEY_CHARS_MAX
 )]
 pub struct BadKey;
@@ -96,7 +97,9 @@ impl IdempotencyKey {
     pub fn parse(written: &str) -> Result<Self, BadKey> {
         let bare = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(written);
         let fine = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-        if bare.is_empty() || bare.len() > limits::IDEMPOTENCY_KEY_CHARS_MAX || !bare.bytes().all(fine) {
+        // A credential in the wrong place would stand in the store and the log.
+        let secret = bare.starts_with("pk_") || bare.starts_with("pt_");
+        if bare.is_empty() || secret || bare.len() > limits::IDEMPOTENCY_KEY_CHARS_MAX || !bare.bytes().all(fine) {
             return Err(BadKey);
         }
         Ok(Self(bare.to_owned()))

@@ -2,7 +2,8 @@
 //!
 //! The order in which the layers are asked is written down here and nowhere else: admission, identity, admission,
 //! catalog, idempotency, policy, commit, upstream, commit. Each step either hands on evidence or ends the call with a
-//! [`Refusal`]; the permit is made of all the evidence together. What cannot be decided is refused.
+//! [`Refusal`]; the permit is made of all the evidence together. What cannot be decided is refused. Every call leaves its
+//! trail in the audit log: with the two commits, or, when it was refused before them, at its conclusion.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,11 +24,13 @@ use crate::store::Store;
 use crate::task;
 use crate::verdict::Obligations;
 
+mod crowd;
 mod end;
 mod facts;
 mod refuse;
 mod trail;
 
+pub use crowd::Crowd;
 use facts::StoreFacts;
 use trail::Trail;
 
@@ -85,6 +88,8 @@ pub struct Gate {
     pub policies: Policies,
     /// What the host itself limits.
     pub ceilings: Vec<Ceiling>,
+    /// How many calls at a time.
+    pub crowd: Crowd,
     /// Refusals that anybody can provoke without end, folded.
     pub folder: Folder,
 }
@@ -142,6 +147,7 @@ impl Gate {
         let walked = task::spawn("call", async move {
             let mut trail = Trail::new(correlation_id, gate.clock.now(), &principal, &request);
             let walked = gate.walk(&mut trail, principal, request).await;
+            // Refusals and replays are written down here.
             gate.conclude(trail, walked).await
         });
         walked.await.unwrap_or_else(|panic| {
@@ -152,7 +158,9 @@ impl Gate {
     }
 
     async fn walk(&self, trail: &mut Trail, principal: Arc<Principal>, request: Request) -> Result<Ended, Refusal> {
-        // How often: a token from each of the principal's buckets.
+        // How many at a time, and how often: a place in the crowd, and a token from each of the principal's buckets.
+        let bytes = request.arguments.as_ref().map_or(0, |arguments| arguments.canonical().len());
+        let _place = self.crowd.enter(&principal.id, bytes)?;
         let route = request.origin.route();
         let admitted = self.admission.principal(&principal, Some(&request.tool), route, request.address)?;
 
@@ -166,8 +174,9 @@ impl Gate {
         if shown != [true] {
             return Err(catalog::unknown_tool(&request.tool));
         }
+        // Its schema is checked here: what comes out is a call whose arguments are the tool's.
         let call = resolved.call(trail.id, trail.time, principal, request)?;
-        let call = Arc::new(self.idempotency.name(call)?);
+        let call = Arc::new(self.idempotency.with_key(call)?);
         trail.know(&call);
 
         // Has it been done.

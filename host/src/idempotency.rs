@@ -134,7 +134,7 @@ impl Idempotency {
     ///
     /// # Errors
     /// `invalid_arguments` where a key is required and there is none.
-    pub fn name(&self, call: Call) -> Result<Call, Refusal> {
+    pub fn with_key(&self, call: Call) -> Result<Call, Refusal> {
         match (call.tool.idempotency, &call.key) {
             (IdempotencyRule::Required, None) => Err(Refusal::new(
                 Code::InvalidArguments,
@@ -183,7 +183,7 @@ impl Idempotency {
         } else if !call.tool.idempotent
             && let Some(open) = record::twin(read, agent, &fingerprint)?
         {
-            return Ok(self.open(open, call, Fresh { fingerprint }));
+            return self.twin(read, open, fingerprint);
         }
         Ok(Seen::Fresh(Fresh { fingerprint }))
     }
@@ -205,6 +205,7 @@ impl Idempotency {
                     Some(Claim { state: ClaimState::Answered { sealed, .. }, call: first, .. }) => {
                         self.unseal(call, &first, &sealed)
                     }
+                    Some(claim) if self.running.has(&claim.call) => Ok(Seen::InFlight(claim.call)),
                     Some(claim) => {
                         let open = record::open(read, &claim.call)?;
                         let executed = open.as_ref().and_then(|open| open.executed);
@@ -218,12 +219,15 @@ impl Idempotency {
         }
     }
 
-    fn open(&self, open: Open, call: &Call, fresh: Fresh) -> Seen {
+    fn twin(&self, read: &dyn Read, open: Open, fingerprint: [u8; 32]) -> Result<Seen, StoreError> {
         if self.running.has(&open.call) {
-            Seen::InFlight(open.call)
-        } else {
-            self.lost((open.call, open.executed), call, fresh)
+            return Ok(Seen::InFlight(open.call));
         }
+        // It may have ended between the two looks: what is open then is gone before it stops running.
+        Ok(match record::open(read, &open.call)? {
+            Some(open) => Seen::Unknown(open.call, open.executed),
+            None => Seen::Fresh(Fresh { fingerprint }),
+        })
     }
 
     /// A tool that is declared idempotent may be called again.
@@ -261,6 +265,13 @@ impl Idempotency {
             Seen::Fresh(fresh) => fresh,
             seen => return Ok(Err(seen)),
         };
+        // Only a tool that is declared idempotent gets here over a call whose outcome is not known: this one takes its
+        // place, money and all.
+        let lost = record::lost(tx, call, &fresh.fingerprint)?;
+        for lost in lost.into_iter().filter(|lost| !self.running.has(&lost.call)) {
+            record::end(tx, &lost);
+            crate::ledger::release(tx, &lost.reservation);
+        }
         let reservation = reservation(tx)?;
         Ok(Ok(record::put_open(tx, call, fresh.fingerprint, reservation)?))
     }

@@ -41,7 +41,8 @@ pub const TOOL_NAME_CHARS_MAX: usize = 200;
 /// An idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
-/// A client's own id of a request, in characters; the rest is cut off, it is only told to the log.
+/// A client's own id of a request, in characters. A longer JSON-RPC id is refused; of a longer `X-Request-Id`, which is
+/// only told to the log, the rest is cut off.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// Tools of one server.
@@ -56,6 +57,21 @@ pub const RETRY_IN_PROGRESS: Duration = Duration::from_secs(1);
 /// The longest rolling window: a year and a day.
 pub const WINDOW_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
+/// Calls that the gate handles at a time: a client that leaves does not stop its call, so connections do not bound them.
+pub const CALLS_MAX: usize = 1024;
+
+/// Calls of one principal at a time.
+pub const CALLS_PER_PRINCIPAL_MAX: usize = 256;
+
+/// The arguments of all calls that are handled at a time, in bytes. A call holds some five times its arguments' size.
+pub const CALLS_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// The arguments of the calls of one principal at a time, in bytes.
+pub const CALLS_BYTES_PER_PRINCIPAL_MAX: usize = 64 * 1024 * 1024;
+
+/// What a client is told to wait when too many calls are being handled.
+pub const RETRY_CROWDED: Duration = Duration::from_secs(1);
+
 /// How long an upstream has to answer a call, unless its configuration says otherwise.
 pub const UPSTREAM_CALL: Duration = Duration::from_secs(60);
 
@@ -68,8 +84,14 @@ pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 /// How long a client has to send a request's headers, and then its body.
 pub const REQUEST_READ: Duration = Duration::from_secs(20);
 
-/// Connections at one door at a time.
-pub const CONNECTIONS_MAX: usize = 1024;
+/// How long a client may leave an answer lying without taking a byte of it.
+pub const RESPONSE_STALL: Duration = Duration::from_secs(30);
+
+/// Connections at one door at a time: half of the files that a process may usually have open.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// Connections of one address at one door at a time, so that no single stranger keeps the others out.
+pub const CONNECTIONS_OF_ADDRESS_MAX: usize = 128;
 
 /// How long a client may take a list of tools for fresh.
 pub const TOOLS_FRESH: Duration = Duration::from_secs(30);

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::socket::{self, Socket, SocketError};
 use crate::door::{self, DoorOptions};
-use crate::gate::Gate;
+use crate::gate::{Crowd, Gate};
 use crate::idempotency::Idempotency;
 use crate::policy::{EngineError, Policies};
 use crate::seal::{SealError, StoreKey};
@@ -118,6 +118,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         idempotency: Idempotency::new(Arc::new(key)),
         policies: policies.clone(),
         ceilings: config.ceilings,
+        crowd: Crowd::default(),
         folder: Folder::default(),
         clock: clock.clone(),
     });

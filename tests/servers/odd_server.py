@@ -23,7 +23,7 @@ TOOLS = {
     "hold": "Answers when the file `let-go` is there.",
     "die": "Ends the server in the middle of the call.",
     "fail": "Answers that it failed.",
-    "error": "Answers with the JSON-RPC error `code`.",
+    "error": "Answers with the JSON-RPC error `code` and what it is told to `say`.",
     "garbage": "Answers with a line that is no message.",
     "silent": "Never answers.",
 }
@@ -60,7 +60,7 @@ def call(id, params):
             sys.stdout.flush()
         return None
     elif tool == "error":
-        error = {"code": int(arguments.get("code", -32000)), "message": "as you wish"}
+        error = {"code": int(arguments.get("code", -32000)), "message": str(arguments.get("say", "as you wish"))}
         return send({"jsonrpc": "2.0", "id": id, "error": error})
     result = {"content": [{"type": "text", "text": json.dumps(arguments)}], "isError": tool == "fail"}
     return send({"jsonrpc": "2.0", "id": id, "result": result})

@@ -113,6 +113,13 @@ impl Rejected {
         )
     }
 
+    /// JSON that the protocol library takes for no message.
+    pub(super) fn not_jsonrpc() -> Self {
+        let why = "the message is not a JSON-RPC 2.0 request, notification or response: check `jsonrpc`, `id`, `method` \
+                   and `params`";
+        Self::new(400, Self::INVALID_REQUEST, why)
+    }
+
     /// The JSON-RPC error itself.
     pub(super) fn to_text(&self) -> String {
         let message = serde_json::Value::from(self.message.as_str());
@@ -156,6 +163,12 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message, Rejected> {
         bounded(text)?;
         return Err(Rejected::new(400, Rejected::INVALID_REQUEST, "the message is not a JSON object"));
     };
+    let id = member(&members, "id");
+    // The answer repeats the id: it must not be what makes the answer to an executed call too large.
+    if id.is_some_and(|id| id_text(id).chars().count() > limits::REQUEST_ID_CHARS_MAX) {
+        let why = format!("the message's `id` has more than the {} characters allowed", limits::REQUEST_ID_CHARS_MAX);
+        return Err(Rejected::new(400, Rejected::INVALID_REQUEST, why));
+    }
     let is_call = member(&members, "method").is_some_and(|raw| string(raw).as_deref() == Some("tools/call"));
     let params = member(&members, "params").and_then(|raw| serde_json::from_str(raw.get()).ok());
     let (true, Some(Members(params))) = (is_call, params) else {
@@ -166,7 +179,6 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message, Rejected> {
     let text = rewritten(&members, "params", &params_text);
     // Everything but the arguments is checked here; a key that stood twice stands twice in the new text, too.
     bounded(&text)?;
-    let id = member(&members, "id");
     unsupported(&params).map_err(|why| Rejected {
         id: id.map_or("null", RawValue::get).to_owned(),
         ..Rejected::new(200, Rejected::INVALID_PARAMS, why)
@@ -207,12 +219,11 @@ fn call_parts(params: &[(String, &RawValue)], id: Option<&RawValue>) -> CallPart
             id
         }
     };
-    CallParts { arguments, key, approval, request_id: id.map(request_id) }
+    CallParts { arguments, key, approval, request_id: id.map(id_text) }
 }
 
-fn request_id(raw: &RawValue) -> String {
-    let text = string(raw).unwrap_or_else(|| raw.get().to_owned());
-    text.chars().take(limits::REQUEST_ID_CHARS_MAX).collect()
+fn id_text(raw: &RawValue) -> String {
+    string(raw).unwrap_or_else(|| raw.get().to_owned())
 }
 
 fn member<'a>(members: &[(String, &'a RawValue)], name: &str) -> Option<&'a RawValue> {

@@ -38,6 +38,10 @@ const MARK: &str = "dev.portcullis/placeholder";
 /// JSON-RPC 2.0: the server's own fault.
 const INTERNAL_ERROR: i32 = -32603;
 
+/// The tool may have run by then.
+const NOT_SPLICED: &str = "the answer could not be put together, but a call may have been executed: look for it in the \
+                           audit log, or send it with the same idempotency key";
+
 /// What a handler and the request that it serves share.
 struct Exchange {
     principal: Arc<Principal>,
@@ -113,6 +117,8 @@ pub(super) async fn handle<G: Pipeline>(State(door): State<Door<G>>, mut request
     parts.extensions.insert(Arc::clone(&exchange));
     let response = door.mcp.handle(Request::from_parts(parts, Body::from(text))).await.map(Body::new);
     match exchange.take_result() {
+        // The type was right: this is how `rmcp` answers JSON that is no message.
+        None if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => rejection(&Rejected::not_jsonrpc()),
         None => response,
         Some(result) => spliced(response, &exchange.mark, &result).await,
     }
@@ -136,7 +142,7 @@ async fn spliced(response: Response, mark: &str, result: &str) -> Response {
         Ok(bytes) if parts.status == StatusCode::OK => splice(&bytes, mark, result),
         _ => None,
     };
-    let Some(text) = text else { return fault("the answer could not be put together; call again") };
+    let Some(text) = text else { return fault(NOT_SPLICED) };
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Response::from_parts(parts, Body::from(text))
@@ -288,5 +294,15 @@ mod tests {
         ] {
             assert_eq!(splice(other, "m1", "{}"), None);
         }
+    }
+
+    #[tokio::test]
+    async fn a_lost_answer_does_not_ask_for_the_call_again() {
+        let response = answer::json_text(StatusCode::OK, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#.to_owned());
+        let fault = spliced(response, "m1", "{}").await;
+        assert_eq!(fault.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let text = String::from_utf8(body::read(fault.into_body()).await.unwrap()).unwrap();
+        assert!(text.contains("may have been executed") && text.contains("same idempotency key"), "{text}");
+        assert!(!text.contains("again"), "{text}");
     }
 }

@@ -349,6 +349,26 @@ async fn nothing_but_a_call_that_the_protocol_accepts_reaches_the_gate() {
 }
 
 #[tokio::test]
+async fn what_is_no_jsonrpc_is_answered_with_a_jsonrpc_error() {
+    let doors = Doors::new();
+    let long_id =
+        format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"tools/call","params":{{"name":"echo"}}}}"#, "x".repeat(129));
+    for body in [
+        "{}",
+        r#"{"id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":[],"method":"tools/call","params":{"name":"echo","arguments":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+        &long_id,
+    ] {
+        let answer = doors.mcp_raw(&[], body).await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!(-32600)), "{body}");
+    }
+    assert_eq!(doors.calls(), 0);
+}
+
+#[tokio::test]
 async fn both_handshakes_name_the_gate_and_promise_tools_only() {
     let doors = Doors::new();
     let discover = doors.modern("server/discover", "", "").await.json();

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::trail::Trail;
 use super::{Gate, Refused, refusal};
 use crate::admission::{AddressKey, Fold, FoldKey};
-use crate::audit;
+use crate::audit::{self, mask};
 use crate::call::{CorrelationId, Origin};
 use crate::config::span;
 use crate::identity::Principal;
@@ -112,9 +112,9 @@ impl Gate {
         tracing::info!(
             correlation_id = %trail.id,
             code = refusal.code.as_str(),
-            private = refusal.private.as_deref(),
+            private = refusal.private.as_deref().map(mask::text),
             "refused: {}",
-            refusal.message
+            mask::text(&refusal.message)
         );
         let repeats = match (refusal.code, trail.principal_id()) {
             (Code::RateLimited, Some(id)) => self.fold(FoldKey::Principal(id.to_owned()), refusal.code),

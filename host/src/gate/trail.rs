@@ -111,6 +111,23 @@ impl Trail {
         entry
     }
 
+    /// A text that may come from the server, without what stands at the tool's secret pointers: a server can quote it.
+    fn without_secrets(&self, text: &str) -> String {
+        let Some(call) = &self.call else { return text.to_owned() };
+        let mut clean = text.to_owned();
+        for pointer in &call.tool.secret_arguments {
+            let Ok(Some(secret)) = call.arguments.value().pointer(pointer) else { continue };
+            let said = secret.as_str().map_or_else(|| secret.to_text(), str::to_owned);
+            // Every server quotes in its own way; what is one character long is no secret.
+            for form in [said.clone(), secret.to_text(), said.trim().to_owned()] {
+                if form.len() > 1 {
+                    clean = clean.replace(&form, "***");
+                }
+            }
+        }
+        clean
+    }
+
     fn decided(&self, status: Status) -> Entry {
         self.entry(status).policies(self.decisions.iter().map(|decision| json!(decision)).collect())
     }
@@ -135,7 +152,7 @@ impl Trail {
                 entry.metadata("is_error", answer.is_error).metadata("answer_bytes", answer.result.len())
             }
             Ended::Refused(refusal) | Ended::RefusedBefore(_, refusal) => {
-                entry.code(refusal.code).metadata("message", refusal.message.as_str())
+                entry.code(refusal.code).metadata("message", self.without_secrets(&refusal.message))
             }
         }
     }
@@ -148,7 +165,7 @@ impl Trail {
     /// It was refused; so often before without being written down.
     pub(super) fn refused(&self, refusal: &Refusal, repeats: u64) -> Entry {
         let mut entry = self.decided(Status::AccessDenied);
-        entry = entry.code(refusal.code).metadata("message", refusal.message.as_str());
+        entry = entry.code(refusal.code).metadata("message", self.without_secrets(&refusal.message));
         if repeats > 0 {
             entry = entry.metadata("repeats", repeats);
         }
@@ -156,7 +173,7 @@ impl Trail {
             entry = entry.metadata("details", details.clone());
         }
         if let Some(private) = &refusal.private {
-            entry = entry.metadata("detail", private.as_str());
+            entry = entry.metadata("detail", self.without_secrets(private));
         }
         entry
     }

@@ -119,6 +119,21 @@ pub(super) fn twin(read: &dyn Read, agent: &str, fingerprint: &[u8; 32]) -> Resu
     }
 }
 
+/// Open calls that a call with this fingerprint takes the place of: that of its key, or its twin without one.
+pub(super) fn lost(read: &dyn Read, call: &Call, fingerprint: &[u8; 32]) -> Result<Vec<Open>, StoreError> {
+    if !call.tool.idempotent {
+        return Ok(Vec::new());
+    }
+    let found = match &call.key {
+        Some(key) => match claim(read, &call.principal.id, key, call.time)? {
+            Some(Claim { state: ClaimState::Open, call, .. }) => open(read, &call)?,
+            _ => None,
+        },
+        None => twin(read, &call.principal.id, fingerprint)?.filter(|open| open.key.is_none()),
+    };
+    Ok(found.into_iter().collect())
+}
+
 /// All calls that have not ended, by id.
 ///
 /// # Errors

@@ -113,6 +113,28 @@ fn lines(
     damaged.map_or(Ok(()), Err)
 }
 
+/// The currencies that an account has lines in.
+fn currencies(read: &dyn Read, account: &str) -> Result<Vec<String>, StoreError> {
+    let (mut from, to) = Key::new(Prefix::Ledger).text(account).range();
+    let skip = from.len();
+    let mut found = Vec::new();
+    loop {
+        let mut next = None;
+        read.scan(&from, &to, false, &mut |key, _| {
+            let rest = key.get(skip..).unwrap_or_default();
+            next = rest.split(|byte| *byte == 0).next().map(|name| String::from_utf8_lossy(name).into_owned());
+            ControlFlow::Break(())
+        })?;
+        match next {
+            Some(currency) => {
+                (_, from) = Key::new(Prefix::Ledger).text(account).text(&currency).range();
+                found.push(currency);
+            }
+            None => return Ok(found),
+        }
+    }
+}
+
 /// The first moment that still counts: a line exactly one window old does not.
 fn opening(now: Timestamp, window: Duration) -> Timestamp {
     now.minus(window).plus(Duration::from_millis(1))
@@ -161,18 +183,25 @@ pub fn reserve(tx: &mut Tx<'_>, now: Timestamp, call: CorrelationId, due: &[Due]
 fn check(read: &dyn Read, now: Timestamp, due: &Due) -> Result<(), ReserveError> {
     let overflow = || ReserveError::Overflow(due.account.clone());
     let longest = due.limits.iter().filter_map(|bound| bound.window).max().unwrap_or_default();
-    let mut book = Vec::new();
+    let (mut book, mut counted) = (Vec::new(), Vec::new());
     if !longest.is_zero() {
         lines(read, &due.account, &due.currency, opening(now, longest), &mut |at, line| book.push((at, line.amount)))?;
     }
+    if due.limits.iter().any(|bound| bound.counts) {
+        for currency in currencies(read, &due.account)? {
+            let each = &mut |at, _: Line| counted.push((at, Decimal::ONE));
+            lines(read, &due.account, &currency, opening(now, longest), each)?;
+        }
+        counted.sort();
+    }
     let requested = sum(due.amounts.iter().copied()).ok_or_else(overflow)?;
     for bound in &due.limits {
-        let weigh = |amount: Decimal| if bound.counts { Decimal::ONE } else { amount };
-        let requested = if bound.counts { Decimal::from(due.amounts.len()) } else { requested };
+        let book = if bound.counts { &counted } else { &book };
+        let requested = if bound.counts { Decimal::from(due.charges) } else { requested };
         let counted: Vec<(Timestamp, Decimal)> = match bound.window {
             Some(window) => {
                 let since = opening(now, window);
-                book.iter().filter(|(at, _)| *at >= since).map(|(at, amount)| (*at, weigh(*amount))).collect()
+                book.iter().filter(|(at, _)| *at >= since).copied().collect()
             }
             None => Vec::new(),
         };

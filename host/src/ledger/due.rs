@@ -19,6 +19,8 @@ pub struct Due {
     pub currency: String,
     /// The amounts, one for each charge.
     pub amounts: Vec<Decimal>,
+    /// How many charges the call makes on this account, in all currencies.
+    pub charges: usize,
     /// What must not be passed.
     pub limits: Vec<Bound>,
 }
@@ -130,11 +132,16 @@ pub fn due(charges: &[Charge], principal: &Principal, ceilings: &[Ceiling]) -> R
         let largest = merged.entry(place).or_default().entry(&charge.id).or_default();
         *largest = value.max(*largest);
     }
+    let mut charges: BTreeMap<String, usize> = BTreeMap::new();
+    for ((account, _), by_id) in &merged {
+        *charges.entry(account.clone()).or_default() += by_id.len();
+    }
     Ok(merged
         .into_iter()
         .map(|(place, by_id)| {
             let limits = bounds.remove(&place).unwrap_or_default();
-            Due { account: place.0, currency: place.1, amounts: by_id.into_values().collect(), limits }
+            let count = charges.get(&place.0).copied().unwrap_or_default();
+            Due { account: place.0, currency: place.1, amounts: by_id.into_values().collect(), charges: count, limits }
         })
         .collect())
 }

@@ -133,6 +133,8 @@ fn counts_limit_how_many() {
     let exceeded = book.exceeded(NOW, &[counted()]);
     assert!(exceeded.counts);
     assert_eq!(exceeded.spent, Decimal::from(2));
+    let other = charge("c", "1", "USD", vec![limit("9", "USD", None), limit("2", "count", Some(HOUR))]);
+    assert_eq!(book.exceeded(NOW, &[other]).spent, Decimal::from(2), "charges in all currencies are counted");
     let things = || charge("t", "3", "count", vec![limit("5", "count", Some(HOUR))]);
     book.reserve(NOW, &[things()]).unwrap();
     book.exceeded(NOW, &[things()]);

@@ -7,18 +7,15 @@ use crate::call::ToolAnswer;
 use crate::json::{self, Value};
 use crate::limits;
 
-/// JSON-RPC 2.0: the method does not exist.
+/// JSON-RPC 2.0: the method does not exist. The only error that is given before anything is done: servers answer -32602
+/// (invalid parameters) also when the tool has run and its own result does not fit its schema.
 const METHOD_NOT_FOUND: i64 = -32601;
-/// JSON-RPC 2.0: the parameters are invalid.
-const INVALID_PARAMS: i64 = -32602;
 
 /// What a call came to.
 pub(super) fn outcome(server: &str, reply: Result<Reply, Lost>) -> Outcome {
     match reply {
         Ok(Reply::Result(text)) => result(server, &text),
-        Ok(Reply::Error { code: code @ (METHOD_NOT_FOUND | INVALID_PARAMS), message }) => {
-            Outcome::NotExecuted { code, message }
-        }
+        Ok(Reply::Error { code: code @ METHOD_NOT_FOUND, message }) => Outcome::NotExecuted { code, message },
         Ok(Reply::Error { code, message }) => Outcome::Failed { code, message },
         Ok(Reply::Unusable) => Outcome::Unknown(format!(
             "the server `{server}` took the call and its answer is neither a result nor an error of JSON-RPC"
@@ -92,11 +89,10 @@ mod tests {
     }
 
     #[test]
-    fn only_two_errors_mean_that_nothing_was_executed() {
+    fn only_one_error_means_that_nothing_was_executed() {
         let of = |code| outcome("s", Ok(Reply::Error { code, message: "m".into() }));
         assert!(matches!(of(-32601), Outcome::NotExecuted { code: -32601, .. }));
-        assert!(matches!(of(-32602), Outcome::NotExecuted { code: -32602, .. }));
-        for code in [-32603, -32600, -32700, -32000, 0, 7] {
+        for code in [-32602, -32603, -32600, -32700, -32000, 0, 7] {
             assert!(matches!(of(code), Outcome::Failed { .. }), "{code}");
         }
     }

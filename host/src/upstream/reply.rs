@@ -82,17 +82,21 @@ fn own_id(raw: &RawValue) -> Option<u64> {
 /// Which request a line answers that is too long to be read, as far as that can be told from its two ends: the usual
 /// servers write the id right at the start or right at the end. Inside of a string the quotes would be escaped.
 pub(super) fn id_of_long_answer(start: &[u8], tail: &[u8]) -> Option<u64> {
-    const ID: &[u8] = br#""jsonrpc":"2.0","id":"#;
+    // There may be spaces between them, as many libraries write them.
+    const ID: [&[u8]; 6] = [br#""jsonrpc""#, b":", br#""2.0""#, b",", br#""id""#, b":"];
     let own = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse().ok().filter(|id| *id >= OWN_IDS_FROM);
-    let first = start.strip_prefix(b"{").and_then(|rest| rest.strip_prefix(ID));
+    let opened = start.trim_ascii_start().strip_prefix(b"{");
+    let first =
+        opened.and_then(|rest| ID.iter().try_fold(rest, |rest, token| rest.trim_ascii_start().strip_prefix(*token)));
     if let Some(rest) = first {
         let end = rest.iter().position(|byte| *byte == b',')?;
-        return own(rest.get(..end)?);
+        return own(rest.get(..end)?.trim_ascii());
     }
-    let rest = tail.trim_ascii_end().strip_suffix(b"}")?;
+    let rest = tail.trim_ascii_end().strip_suffix(b"}")?.trim_ascii_end();
     let digits = rest.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (before, id) = rest.split_at(rest.len().saturating_sub(digits));
-    before.strip_suffix(ID)?.ends_with(b",").then(|| own(id)).flatten()
+    let before = ID.iter().rev().try_fold(before, |before, token| before.trim_ascii_end().strip_suffix(*token))?;
+    before.trim_ascii_end().ends_with(b",").then(|| own(id)).flatten()
 }
 
 fn reply(result: Option<&RawValue>, error: Option<&RawValue>) -> Reply {
@@ -158,12 +162,17 @@ mod tests {
         let of = |start: &str, tail: &str| id_of_long_answer(start.as_bytes(), tail.as_bytes());
         assert_eq!(of(r#"{"jsonrpc":"2.0","id":1000007,"result":{"#, "xx"), Some(1_000_007));
         assert_eq!(of(r#"{"result":{"#, "xx\"},\"jsonrpc\":\"2.0\",\"id\":1000007}\r"), Some(1_000_007));
+        assert_eq!(of(r#"{"jsonrpc": "2.0", "id": 1000007, "result": {"#, "xx"), Some(1_000_007));
+        assert_eq!(of(r#"{"result": {"#, r#"xx"}, "jsonrpc": "2.0", "id": 1000007}"#), Some(1_000_007));
         for (start, tail) in [
             (r#"{"jsonrpc":"2.0","id":7,"result":{"#, "xx"),
             (r#"{"jsonrpc":"2.0","method":"x","params":{"id":1000007,"#, "}}"),
             (r#"{"result":{"a":""#, r#"xx,\"jsonrpc\":\"2.0\",\"id\":1000007}"#),
             (r#"{"result":{"a":""#, r#"xx"},"jsonrpc":"2.0","id":1000007}}"#),
             (r#"{"result":{"a":""#, r#"xx"},"jsonrpc":"2.0","id":7}"#),
+            (r#"{"jsonrpc": "2.0", "id": 7, "result": {"#, "xx"),
+            (r#"{"jsonrpc": "2.0", "id": 100 0007, "result": {"#, "xx"),
+            (r#"{"result": {"a": ""#, r#"xx"}, "jsonrpc": "2.0", "id": 1000007}}"#),
             ("", ""),
         ] {
             assert_eq!(of(start, tail), None, "{start} … {tail}");

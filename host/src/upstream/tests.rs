@@ -134,7 +134,7 @@ async fn calls_in_flight_are_unknown_when_the_server_dies() {
 #[tokio::test]
 async fn errors_say_whether_anything_was_executed() {
     let bench = bench(|_| {}, false).await;
-    assert!(matches!(bench.call("refuse").await, Outcome::NotExecuted { code: -32602, .. }));
+    assert!(matches!(bench.call("refuse").await, Outcome::NotExecuted { code: -32601, .. }));
     let Outcome::Failed { code, message } = bench.call("fail").await else { panic!() };
     assert_eq!((code, message.as_str()), (-32603, "broken inside"));
     assert!(matches!(bench.call("input").await, Outcome::Unknown(_)));

@@ -80,6 +80,22 @@ fn what_is_no_message_is_refused() {
 }
 
 #[test]
+fn an_id_is_bounded_whatever_the_message() {
+    let max = limits::REQUEST_ID_CHARS_MAX;
+    for method in ["tools/call", "tools/list"] {
+        let of = |id: String| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{"name":"t"}}}}"#);
+        for longest in [format!(r#""{}""#, "é".repeat(max)), format!(r#""{}""#, r"\u00e9".repeat(max)), "1".repeat(max)]
+        {
+            assert!(message(of(longest).as_bytes()).is_ok(), "{method}");
+        }
+        for longer in [format!(r#""{}""#, "é".repeat(max + 1)), "1".repeat(max + 1), format!("[{}]", " ".repeat(max))]
+        {
+            assert_eq!(code(&of(longer)), (400, -32600), "{method}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_relayed_is_refused_with_the_calls_id() {
     for param in [r#""task":{"ttl":1}"#, r#""inputResponses":{}"#, r#""requestState":"x""#, r#""task":null"#] {
         let text = format!(r#"{{"id":"q","method":"tools/call","params":{{"name":"t",{param}}}}}"#);

@@ -50,7 +50,7 @@ def call(request, line):
     if name == "die":
         os._exit(3)
     elif name == "refuse":
-        error(request, -32602, "no such argument")
+        error(request, -32601, "no such tool")
     elif name == "fail":
         error(request, -32603, "broken inside")
     elif name == "silent":
