@@ -77,10 +77,10 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// Buckets for these limits, all full. Without limits: [`Limit::defaults`].
+    /// Buckets for these limits, all full, and for those of [`Limit::defaults`] that none of these takes the place of.
     #[must_use]
     pub fn new(limits: Vec<Limit>, clock: Clock) -> Self {
-        let limits = if limits.is_empty() { Limit::defaults() } else { limits };
+        let limits = Limit::with_defaults(limits);
         let tables = limits.iter().map(|_| Table::default()).collect();
         Self { clock, limits, tables: Mutex::new(tables) }
     }

@@ -154,6 +154,11 @@ impl Catalog {
         })
     }
 
+    /// The names of the tools that the configuration says something about.
+    pub fn configured(&self) -> impl Iterator<Item = &str> {
+        self.0.tools.iter().map(|tool| tool.name.as_str())
+    }
+
     /// Returns when every server was tried once.
     pub async fn settled(&self) {
         loop {

@@ -1,5 +1,6 @@
 //! The command line: words, what they do, how it is shown, and the exit code (0 fine, 1 failed, 2 wrong use).
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -99,10 +100,24 @@ pub fn main() -> ExitCode {
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::No) => ExitCode::from(1),
         Err(failure) => {
-            show::error(&failure.to_string());
+            show::error(&why(&failure));
             ExitCode::from(1)
         }
     }
+}
+
+/// A failure with its causes, on one line. Many messages tell their cause themselves; no cause is told twice.
+fn why(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
@@ -128,4 +143,49 @@ fn load(config: &Path) -> Result<Config, Failure> {
 /// Where commands write to.
 fn out() -> Out {
     Out::stdout()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::socket::Socket;
+    use crate::serve::{StartError, open_store};
+
+    #[test]
+    fn a_window_that_is_no_span_is_wrong_use() {
+        let words = |window| ["portcullis", "spend", "show", "--window", window];
+        assert!(Command::try_parse_from(words("7d")).is_ok());
+        for bad in ["", "1", "7 days", "-1h"] {
+            assert_eq!(Command::try_parse_from(words(bad)).unwrap_err().exit_code(), 2, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_says_why_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("d".repeat(120));
+        std::fs::create_dir(&long).unwrap();
+        let Err(error) = Socket::bind(&long.join("admin.sock")).await else { panic!("the path is too long") };
+        let said = why(&Failure::from(StartError::from(error)));
+        assert_eq!(said.matches("SUN_LEN").count(), 1, "{said}");
+        assert_eq!(said.matches("cannot be made").count(), 1, "{said}");
+
+        let said = why(&load(&folder.path().join("none.toml")).unwrap_err());
+        assert_eq!(said.matches("os error 2").count(), 1, "{said}");
+    }
+
+    #[test]
+    fn a_data_directory_that_others_can_use_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        drop(open_store(&data).unwrap());
+        for mode in [0o750, 0o705, 0o720, 0o777] {
+            std::fs::set_permissions(&data, std::fs::Permissions::from_mode(mode)).unwrap();
+            let Err(error) = open_store(&data) else { panic!("opened with {mode:o}") };
+            assert!(error.to_string().contains(&format!("`chmod 700 {}`", data.display())), "{error}");
+        }
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+        drop(open_store(&data).unwrap());
+    }
 }

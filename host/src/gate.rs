@@ -209,6 +209,24 @@ impl Gate {
         self.end(trail, &call, begun, outcome).await
     }
 
+    /// Names in the configuration that no tool has, now that all servers have said which they have: a spending cap with a
+    /// misspelt tool caps nothing.
+    fn misspelt(&self) -> Vec<String> {
+        let tools = self.catalog.tools();
+        let names: Vec<&str> = tools.iter().map(|tool| tool.name.as_str()).collect();
+        let mut found = Vec::new();
+        if let Ok(set) = self.policies.set() {
+            for policy in set.idle(&names) {
+                let patterns = policy.tools.join("`, `");
+                found.push(format!("policy `{}` is never asked: no tool is called `{patterns}`", policy.name));
+            }
+        }
+        for name in self.catalog.configured().filter(|name| !names.contains(name)) {
+            found.push(format!("[[tool]] `{name}` has no effect: no tool is called so"));
+        }
+        found
+    }
+
     /// Whether the gate can do its work: the store writes, there are policies, and every server was tried.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
@@ -224,7 +242,10 @@ impl Gate {
             reasons.push("servers are still being started".into());
         }
         let ready = reasons.is_empty();
-        let problems = servers.unwrap_or_default();
+        let mut problems = servers.unwrap_or_default();
+        if ready && problems.is_empty() {
+            problems = self.misspelt();
+        }
         let degraded = !problems.is_empty();
         reasons.extend(problems);
         Readiness { ready, degraded, reasons }

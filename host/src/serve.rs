@@ -73,12 +73,18 @@ pub fn socket_path(data: &Path) -> PathBuf {
 /// The store in a data directory, with its key. The directory is made when it is missing, for its owner only.
 ///
 /// # Errors
-/// When the directory cannot be made, another process has the store open, or it is damaged.
+/// When the directory cannot be made, others than its owner can use it, another process has the store open, or it is
+/// damaged.
 pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     let path = |source| StartError::Path { path: data.to_owned(), source };
     std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), 0o700)
         .create(data)
         .map_err(path)?;
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(data).map_err(path)?);
+    if mode & 0o077 != 0 {
+        let why = format!("its group or others can use it; run `chmod 700 {}`", data.display());
+        return Err(path(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why)));
+    }
     let at = data.join("store");
     let store = Store::open(&at, Options::default()).map_err(|source| StartError::Store { path: at, source })?;
     let key = StoreKey::open_or_create(data)?;

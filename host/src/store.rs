@@ -73,7 +73,7 @@ pub enum StoreError {
     #[error("the store is damaged: {0}")]
     Damaged(String),
     /// Another process has it open.
-    #[error("the store in `{0}` is in use by another process: a gate is running there; stop it first")]
+    #[error("`{0}` is in use: a gate is starting or running there; try again in a moment, or stop it")]
     Locked(String),
     /// Reading failed.
     #[error("the store cannot be read: {0}")]

@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use super::rate::{BadRate, Rate};
 
+/// What an agent in quarantine may do at most where no limit on every request says so.
+const QUARANTINED: Rate = Rate::per_minute(60);
+
 /// A way into the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -101,7 +104,7 @@ pub struct Limit {
     pub rate: Rate,
     /// For whom.
     pub per: Per,
-    /// How much for an agent in quarantine; none: as for the others.
+    /// How much for an agent in quarantine; none: as for the others, or 60/min at most where it counts every request.
     pub quarantined: Option<Rate>,
 }
 
@@ -140,8 +143,8 @@ impl Limit {
         })
     }
 
-    /// What holds without limits in the configuration: 6000/min for each agent (60/min in quarantine) and 12000/min for
-    /// each address.
+    /// What holds where the configuration has no limit on every request: 6000/min for each agent (60/min in quarantine)
+    /// and 12000/min for each address.
     #[must_use]
     pub fn defaults() -> Vec<Self> {
         let limit = |name: &str, per, rate, quarantined| Self {
@@ -153,9 +156,25 @@ impl Limit {
             quarantined,
         };
         vec![
-            limit("default.agent", Per::Agent, 6_000, Some(Rate::per_minute(60))),
+            limit("default.agent", Per::Agent, 6_000, Some(QUARANTINED)),
             limit("default.address", Per::Address, 12_000, None),
         ]
+    }
+
+    /// These limits, and each default that none of them takes the place of: a limit on some tools or one way in leaves the
+    /// rest of an agent's requests uncounted. An agent in quarantine is held to a rate of its own in any case.
+    pub(super) fn with_defaults(mut limits: Vec<Self>) -> Vec<Self> {
+        for limit in limits.iter_mut().filter(|limit| limit.per == Per::Agent && limit.on_every_request()) {
+            limit.quarantined.get_or_insert(limit.rate.slower(QUARANTINED));
+        }
+        let mut missing = Self::defaults();
+        missing.retain(|default| !limits.iter().any(|limit| limit.per == default.per && limit.on_every_request()));
+        limits.append(&mut missing);
+        limits
+    }
+
+    fn on_every_request(&self) -> bool {
+        self.tools.is_empty() && self.route.is_none()
     }
 
     pub(super) fn on_route(&self, route: Route) -> bool {

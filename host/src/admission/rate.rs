@@ -46,6 +46,12 @@ impl Rate {
         self.per
     }
 
+    /// The one of both that gives fewer in the long run.
+    pub(super) fn slower(self, other: Self) -> Self {
+        let in_the_others_span = |rate: Self, other: Self| u64::from(rate.count).saturating_mul(other.per.as_secs());
+        if in_the_others_span(self, other) <= in_the_others_span(other, self) { self } else { other }
+    }
+
     /// So many in a minute, at least one.
     pub(super) const fn per_minute(count: u32) -> Self {
         Self { count: if count == 0 { 1 } else { count }, per: Duration::from_secs(60) }

@@ -203,7 +203,7 @@ fn routes_are_counted_apart() {
     let admission = Admission::new(vec![rest], clock());
     let by = |route| admission.principal(&agent("a"), Some("t"), route, None).is_ok();
     assert_eq!(passing(|| by(Route::Rest)), 2);
-    assert_eq!(passing(|| by(Route::Mcp)), 20_000);
+    assert_eq!(passing(|| by(Route::Mcp)), 5_998, "only the default counts it, which both took from");
 }
 
 #[test]
@@ -226,6 +226,30 @@ fn the_defaults() {
     let mut held = agent("b");
     held.quarantined = true;
     assert_eq!(passing(|| admission.principal(&held, None, Route::Mcp, None).is_ok()), 60);
+}
+
+#[test]
+fn a_limit_on_some_requests_leaves_the_defaults() {
+    let mut held = agent("b");
+    held.quarantined = true;
+    let by = |admission: &Admission, who: &Principal| {
+        passing(|| admission.principal(who, Some("t"), Route::Mcp, None).is_ok())
+    };
+    let rest = Limit::parse("rest", &[], Some(Route::Rest), "1/d", Per::Agent, None).unwrap();
+    let from_rest = Limit::parse("rest", &[], Some(Route::Rest), "1/d", Per::Address, None).unwrap();
+    let admission = Admission::new(vec![limit("pay", &["pay"], "1/d", Per::Agent), rest, from_rest], clock());
+    assert_eq!((by(&admission, &agent("a")), by(&admission, &held)), (6_000, 60));
+    assert_eq!(passing(|| admission.address(ip("192.0.2.1"), Route::Mcp).is_ok()), 12_000);
+
+    // One on every request takes the default's place, but for quarantine.
+    for (rate, free, quarantined) in [("7000/min", 7_000, 60), ("50/min", 50, 50), ("61/h", 61, 61), ("61/s", 61, 60)] {
+        let admission = Admission::new(vec![limit("all", &[], rate, Per::Agent)], clock());
+        assert_eq!((by(&admission, &agent("a")), by(&admission, &held)), (free, quarantined), "{rate}");
+        assert_eq!(passing(|| admission.address(None, Route::Mcp).is_ok()), 12_000);
+    }
+    let admission = Admission::new(vec![limit("flood", &[], "15000/min", Per::Address)], clock());
+    assert_eq!(passing(|| admission.address(None, Route::Mcp).is_ok()), 15_000);
+    assert_eq!((by(&admission, &agent("a")), by(&admission, &held)), (6_000, 60));
 }
 
 #[test]

@@ -175,8 +175,12 @@ impl Entry {
     /// Adds what the policies were asked, read and said: one value each.
     #[must_use]
     pub fn policies(mut self, policies: Vec<Json>) -> Self {
-        self.policies = policies;
-        self.policies.iter_mut().for_each(mask::json);
+        // Masked as one value: what is kept of them is bounded together.
+        let mut all = Json::Array(policies);
+        mask::json(&mut all);
+        if let Json::Array(masked) = all {
+            self.policies = masked;
+        }
         self
     }
 

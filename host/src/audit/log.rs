@@ -25,6 +25,12 @@ pub const ENTRIES_MAX: usize = 1000;
 /// Bytes of entries that are read at once; the entry that passes it is still read.
 const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Entries in a tail, at most.
+const TAIL_ENTRIES_MAX: usize = 10_000;
+
+/// Bytes of entries in a tail: half of what the command line takes in one answer.
+const TAIL_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Adds an entry and gives back its index. It becomes durable together with everything else in the transaction.
 ///
 /// # Errors
@@ -66,14 +72,26 @@ pub fn root(read: &dyn Read) -> Result<Hash, StoreError> {
     tree::root(read, size(read)?)
 }
 
-/// The last `count` entries, the oldest of them first; at most [`ENTRIES_MAX`].
+/// The last `count` entries, the oldest of them first; at most 10,000, and fewer when they are large: those
+/// that are missing are the oldest.
 ///
 /// # Errors
 /// When the state or an entry cannot be read.
 pub fn tail(read: &dyn Read, count: usize) -> Result<Vec<Entry>, StoreError> {
-    let count = u64::try_from(count.min(ENTRIES_MAX)).unwrap_or(u64::MAX);
+    let count = u64::try_from(count.min(TAIL_ENTRIES_MAX)).unwrap_or(u64::MAX);
     let end = size(read)?;
-    entries(read, end.saturating_sub(count), end)
+    let mut found = Vec::new();
+    let mut bytes = 0_usize;
+    each(read, end.saturating_sub(count), end, true, &mut |_, entry, length| {
+        bytes = bytes.saturating_add(length);
+        if bytes > TAIL_BYTES_MAX && !found.is_empty() {
+            return ControlFlow::Break(());
+        }
+        found.push(entry);
+        ControlFlow::Continue(())
+    })?;
+    found.reverse();
+    Ok(found)
 }
 
 /// The entries with `from <= index < to` that there are, the oldest first; at most [`ENTRIES_MAX`], and fewer when they

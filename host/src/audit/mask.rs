@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value as Json;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value as Json};
 
 use crate::json::{self as exact, Value, pointer_tokens};
 use crate::limits;
@@ -16,8 +16,11 @@ use crate::limits;
 mod names;
 mod number;
 mod pattern;
+mod room;
 #[cfg(test)]
 mod tests;
+
+use room::Room;
 
 /// What stands in the place of a secret.
 pub const MASK: &str = "***";
@@ -27,6 +30,9 @@ const TEXT_BYTES_MAX: usize = 2048;
 
 /// Looked at beyond the bound, in bytes, so that a number on the edge is seen whole.
 const EDGE_BYTES: usize = 128;
+
+/// Looked at in one text, in bytes.
+const SEEN_BYTES_MAX: usize = TEXT_BYTES_MAX + EDGE_BYTES;
 
 /// How often a JSON text may stand as a string in a JSON text and still be opened.
 const NESTED_MAX: usize = 3;
@@ -57,7 +63,7 @@ impl<'de> Deserialize<'de> for Masked {
 }
 
 /// Masks the arguments of a call, and what stands at the secret pointers (RFC 6901) of its tool. A pointer that is none
-/// hides everything: which secret was meant is not known.
+/// hides everything: which secret was meant is not known. Of large arguments only the start is kept.
 #[must_use]
 pub fn arguments(arguments: &Value, secret: &[String]) -> Masked {
     let mut masked = arguments.clone();
@@ -67,7 +73,7 @@ pub fn arguments(arguments: &Value, secret: &[String]) -> Masked {
             Err(_) => hide(&mut masked),
         }
     }
-    value(&mut masked, 0);
+    value(&mut masked, 0, &mut Room::new(arguments.to_text().len()));
     Masked(masked.to_text())
 }
 
@@ -78,56 +84,118 @@ pub fn text(text: &str) -> String {
 }
 
 /// Masks a JSON value, such as what a policy read and said. Where an object names the argument it is about by a
-/// `pointer`, the pointer's names count like the names of fields.
+/// `pointer`, the pointer's names count like the names of fields. Of a large value only the start is kept.
 pub fn json(value: &mut Json) {
+    let mut room = Room::new(value.to_string().len());
+    json_in(value, &mut room);
+}
+
+fn json_in(value: &mut Json, room: &mut Room) {
     match value {
-        Json::Null | Json::Bool(_) => {}
+        Json::Null | Json::Bool(_) => room.take("false".len()),
         Json::Number(number) => {
-            if number::is_card(&number.to_string()) {
+            let number = number.to_string();
+            room.take(number.len());
+            if number::is_card(&number) {
                 *value = MASK.into();
             }
         }
-        Json::String(string) => *string = text(string),
-        Json::Array(items) => items.iter_mut().for_each(json),
-        Json::Object(members) => {
-            let about_secret = members.get("pointer").and_then(Json::as_str).is_some_and(names::pointer_is_secret);
-            *members = std::mem::take(members)
-                .into_iter()
-                .enumerate()
-                .map(|(at, (name, mut member))| {
-                    let count = matches!(member, Json::Number(_) | Json::Bool(_));
-                    if names::is_secret(&name, count) || (about_secret && !names::beside_pointer(&name)) {
-                        if !member.is_null() {
-                            member = MASK.into();
-                        }
-                    } else {
-                        json(&mut member);
-                    }
-                    (field(&name, at), member)
-                })
-                .collect();
+        Json::String(string) => {
+            let seen = string.len().min(SEEN_BYTES_MAX);
+            *string = text(string);
+            room.take_text(seen, string);
         }
+        Json::Array(items) => {
+            room.take("[]".len());
+            let mut kept = 0;
+            for item in items.iter_mut() {
+                if room.is_full() {
+                    break;
+                }
+                json_in(item, room);
+                kept += 1;
+            }
+            if kept < items.len() {
+                items.truncate(kept);
+                items.push(room.note().into());
+            }
+        }
+        Json::Object(members) => *members = json_members(std::mem::take(members), room),
     }
 }
 
-fn value(here: &mut Value, nested: usize) {
+fn json_members(members: Map<String, Json>, room: &mut Room) -> Map<String, Json> {
+    room.take("{}".len());
+    let about_secret = members.get("pointer").and_then(Json::as_str).is_some_and(names::pointer_is_secret);
+    let mut masked = Map::new();
+    for (at, (name, mut member)) in members.into_iter().enumerate() {
+        if room.is_full() {
+            masked.insert(room::note_name(&|name| masked.contains_key(name)), room.note().into());
+            break;
+        }
+        let count = matches!(member, Json::Number(_) | Json::Bool(_));
+        if (names::is_secret(&name, count) || (about_secret && !names::beside_pointer(&name))) && !member.is_null() {
+            member = MASK.into();
+        }
+        json_in(&mut member, room);
+        let name = field(&name, at);
+        room.take_text(0, &name);
+        masked.insert(name, member);
+    }
+    masked
+}
+
+fn value(here: &mut Value, nested: usize, room: &mut Room) {
     match here {
-        Value::Null | Value::Bool(_) => {}
+        Value::Null | Value::Bool(_) => room.take("false".len()),
         Value::Number(number) => {
+            let length = number.as_str().len();
+            room.take(length.min(SEEN_BYTES_MAX));
             if number::is_card(number.as_str()) {
                 hide(here);
+            } else if length > SEEN_BYTES_MAX {
+                *here = Value::String(cut(number.as_str(), length));
             }
         }
-        Value::String(string) => *string = nested_text(string, nested),
-        Value::Array(items) => items.iter_mut().for_each(|item| value(item, nested)),
+        Value::String(string) => {
+            let seen = string.len().min(SEEN_BYTES_MAX);
+            *string = nested_text(string, nested);
+            room.take_text(seen, string);
+        }
+        Value::Array(items) => {
+            room.take("[]".len());
+            let mut kept = 0;
+            for item in items.iter_mut() {
+                if room.is_full() {
+                    break;
+                }
+                value(item, nested, room);
+                kept += 1;
+            }
+            if kept < items.len() {
+                items.truncate(kept);
+                items.push(Value::String(room.note()));
+            }
+        }
         Value::Object(members) => {
+            room.take("{}".len());
+            let mut kept = 0;
             for (at, (name, member)) in members.iter_mut().enumerate() {
+                if room.is_full() {
+                    break;
+                }
                 if names::is_secret(name, matches!(member, Value::Number(_) | Value::Bool(_))) {
                     hide(member);
-                } else {
-                    value(member, nested);
                 }
+                value(member, nested, room);
                 *name = field(name, at);
+                room.take_text(0, name);
+                kept += 1;
+            }
+            if kept < members.len() {
+                members.truncate(kept);
+                let name = room::note_name(&|name| members.iter().any(|(other, _)| other == name));
+                members.push((name, Value::String(room.note())));
             }
         }
     }
@@ -158,10 +226,12 @@ fn hide_at(here: &mut Value, path: &[Cow<'_, str>]) {
 }
 
 /// A field's name, which may be a secret itself. A masked one is told from the others by its position: no two fields of
-/// an object may share a name.
+/// an object may share a name. A long one is no name, and is not searched.
 fn field(name: &str, at: usize) -> String {
-    let masked = pattern::mask(name);
-    if masked == name && name.len() <= TEXT_BYTES_MAX { name.to_owned() } else { format!("{MASK} {at}") }
+    if name.len() > TEXT_BYTES_MAX {
+        return format!("{MASK} {at} ({} bytes)", name.len());
+    }
+    if pattern::mask(name) == name { name.to_owned() } else { format!("{MASK} {at}") }
 }
 
 /// A string can hold JSON: a tool's argument that is a document, or arguments that a policy read whole.
@@ -172,17 +242,18 @@ fn nested_text(text: &str, nested: usize) -> String {
         if nested >= NESTED_MAX {
             return MASK.to_owned();
         }
-        value(&mut inner, nested + 1);
+        // Twice what is seen: what is masked in it gets shorter, and the document is to fill its text nevertheless.
+        value(&mut inner, nested + 1, &mut Room::of_document(text.len(), 2 * SEEN_BYTES_MAX));
         return cut(&inner.to_text(), text.len());
     }
-    let seen = start(text, TEXT_BYTES_MAX + EDGE_BYTES);
+    let seen = start(text, SEEN_BYTES_MAX);
     cut(&pattern::mask(seen), text.len())
 }
 
 /// The text, or its start and a word on how long it was.
 fn cut(masked: &str, length: usize) -> String {
     // The edge is also room for the word on the length: what was cut is not cut again.
-    if masked.len().max(length) <= TEXT_BYTES_MAX + EDGE_BYTES {
+    if masked.len().max(length) <= SEEN_BYTES_MAX {
         return masked.to_owned();
     }
     format!("{}… ({length} bytes)", start(masked, TEXT_BYTES_MAX))

@@ -13,6 +13,9 @@ use crate::upstream::{Upstream, UpstreamError};
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
 const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The time between two looks at a server's tools, so that one that says with each listing that they changed does not
+/// keep the gate busy.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of a server. Its tools stay known while it is down, so that a call says what is the matter.
 pub enum ServerState {
@@ -69,11 +72,14 @@ impl Catalog {
                     *server.state.write().unwrap_or_else(PoisonError::into_inner) =
                         ServerState::Up { upstream: upstream.clone(), tools };
                     self.0.tried.notify_waiters();
+                    // A change during the pause is not lost.
+                    tokio::time::sleep(LOOK_PAUSE).await;
                     upstream.changed().await;
                 }
                 Err(error) => {
-                    tracing::warn!(server = %server.config.name, %error, "server is down");
-                    server.down(error.to_string(), upstream.clone());
+                    let why = error.to_string();
+                    tracing::warn!(server = %server.config.name, error = ?why, "server is down");
+                    server.down(why, upstream.clone());
                     self.0.tried.notify_waiters();
                     tokio::time::sleep(wait).await;
                     wait = wait.saturating_mul(2).min(RETRY_MAX);
@@ -102,7 +108,8 @@ impl Catalog {
                     tools.insert(tool.name.clone(), tool);
                 }
                 Err(error) => {
-                    tracing::warn!(server = %config.name, tool = %shown, %error, "the tool is left out");
+                    let why = error.to_string();
+                    tracing::warn!(server = %config.name, tool = ?shown, error = ?why, "the tool is left out");
                 }
             }
         }

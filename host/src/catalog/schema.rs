@@ -3,13 +3,24 @@
 
 use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
 
+use self::cost::{Cost, TooCostly};
 use crate::json::Value;
+
+mod cost;
+mod graph;
+mod target;
 
 /// Bytes of a schema, canonically written. Larger ones are not compiled.
 const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 
+/// Characters of a misfit's pointer and of what is said about it; the rest is cut off.
+const MISFIT_CHARS_MAX: usize = 200;
+
 /// A compiled schema.
-pub struct Schema(Validator);
+pub struct Schema {
+    validator: Validator,
+    cost: Cost,
+}
 
 impl std::fmt::Debug for Schema {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -55,11 +66,12 @@ impl Schema {
         if schema.to_text().len() > SCHEMA_BYTES_MAX {
             return Err(BadSchema::TooLarge);
         }
+        let cost = Cost::of(schema).map_err(BadSchema::Unusable)?;
         jsonschema::options()
             .with_retriever(Nowhere)
             .with_pattern_options(PatternOptions::regex())
             .build(&schema.to_lossy())
-            .map(Self)
+            .map(|validator| Self { validator, cost })
             .map_err(|error| BadSchema::Unusable(error.to_string()))
     }
 
@@ -67,15 +79,46 @@ impl Schema {
     /// compared by the nearest double.
     ///
     /// # Errors
-    /// The first place where they do not.
+    /// The first place where they do not, or why that cannot be found out.
     pub fn check(&self, arguments: &Value) -> Result<(), Misfit> {
-        match self.0.iter_errors(&arguments.to_lossy()).next() {
-            None => Ok(()),
-            Some(error) => {
-                let pointer = error.instance_path().to_string();
-                let place = if pointer.is_empty() { "the arguments" } else { pointer.as_str() };
-                Err(Misfit { message: format!("{place}: {}", error.masked()), pointer })
-            }
+        let placed = self.cost.admit(arguments).map_err(|costly| match costly {
+            TooCostly::Levels(levels) => Misfit::whole(&format!(
+                "the arguments: this tool's recursive schema is checked for arguments of at most {levels} levels only; \
+                 nest them less"
+            )),
+            TooCostly::Values => Misfit::whole(
+                "the arguments: they have more values than can be checked by this tool's schema; send fewer",
+            ),
+        })?;
+        let arguments = arguments.to_lossy();
+        if self.validator.is_valid(&arguments) {
+            return Ok(());
         }
+        if !placed {
+            return Err(Misfit::whole(
+                "the arguments: they do not fit, and are too large for this schema to say where",
+            ));
+        }
+        let Err(error) = self.validator.validate(&arguments) else {
+            return Err(Misfit::whole("the arguments: they do not fit"));
+        };
+        let pointer = cut(error.instance_path().as_str());
+        let place = if pointer.is_empty() { "the arguments" } else { pointer.as_str() };
+        Err(Misfit { message: format!("{place}: {}", cut(&error.masked().to_string())), pointer })
     }
+}
+
+impl Misfit {
+    /// One of the arguments as a whole.
+    fn whole(message: &str) -> Self {
+        Self { pointer: String::new(), message: message.to_owned() }
+    }
+}
+
+fn cut(text: &str) -> String {
+    let mut short: String = text.chars().take(MISFIT_CHARS_MAX).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
 }

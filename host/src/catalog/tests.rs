@@ -61,6 +61,82 @@ fn a_schema_that_is_too_large_is_not_compiled() {
     assert!(matches!(Schema::compile(&value(&long)), Err(BadSchema::TooLarge)));
 }
 
+#[test]
+fn references_that_fan_out_are_not_compiled() {
+    let mut defs = String::new();
+    for at in 0..29 {
+        let next = at + 1;
+        defs += &format!(r##""d{at}":{{"anyOf":[{{"$ref":"#/$defs/d{next}"}},{{"$ref":"#/%24defs/d{next}"}}]}},"##);
+    }
+    let text = format!(r##"{{"$defs":{{{defs}"d29":{{"type":"string"}}}},"$ref":"#/$defs/d0"}}"##);
+    let Err(BadSchema::Unusable(why)) = Schema::compile(&value(&text)) else { panic!("compiled") };
+    assert!(why.contains("fan out"), "{why}");
+
+    let round =
+        r##"{"$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"}]},"b":{"anyOf":[{"$ref":"#/$defs/a"}]}},"$ref":"#/$defs/a"}"##;
+    assert!(matches!(Schema::compile(&value(round)), Err(BadSchema::Unusable(why)) if why.contains("itself")));
+
+    let chain: String =
+        (0..2_000).map(|at| format!(r##""d{at}":{{"items":{{"$ref":"#/$defs/d{}"}}}},"##, at + 1)).collect();
+    let chain = format!(r##"{{"$defs":{{{chain}"d2000":{{}}}},"$ref":"#/$defs/d0"}}"##);
+    assert!(matches!(Schema::compile(&value(&chain)), Err(BadSchema::Unusable(why)) if why.contains("steps")));
+}
+
+/// `inner`, within `levels` objects.
+fn nested(open: &str, inner: &str, levels: usize) -> Value {
+    value(&format!("{}{inner}{}", open.repeat(levels), "}".repeat(levels)))
+}
+
+#[test]
+fn a_schema_that_recurs_more_than_once_is_checked_for_shallow_arguments_only() {
+    let recursive = schema(
+        r##"{"$defs":{"f":{"oneOf":[{"properties":{"op":{"const":"not"},"arg":{"$ref":"#/$defs/f"}},"type":"object"},
+            {"properties":{"op":{"const":"is"},"arg":{"$ref":"#/$defs/f"}},"type":"object"},{"type":"string"}]}},
+            "$ref":"#/$defs/f"}"##,
+    );
+    assert_eq!(recursive.check(&nested(r#"{"op":"not","arg":"#, r#""x""#, 6)), Ok(()));
+    assert!(recursive.check(&nested(r#"{"op":"not","arg":"#, "1", 6)).is_err());
+    let deep = recursive.check(&nested(r#"{"op":"not","arg":"#, r#""x""#, 60)).unwrap_err();
+    assert!(deep.message.contains("levels only"), "{}", deep.message);
+}
+
+#[test]
+fn ordinary_recursion_and_ordinary_references_are_not_limited() {
+    let tree = schema(
+        r##"{"type":"object","properties":{"left":{"$ref":"#"},"right":{"$ref":"#"},"leaf":{"type":"string"}},
+            "additionalProperties":false}"##,
+    );
+    assert_eq!(tree.check(&nested(r#"{"left":"#, r#"{"leaf":"x"}"#, 40)), Ok(()));
+    assert!(tree.check(&nested(r#"{"right":"#, r#"{"leaf":1}"#, 40)).unwrap_err().message.contains("/right/"));
+
+    let uses: Vec<String> = (0..50).map(|at| format!(r##""p{at}":{{"$ref":"#/$defs/money"}}"##)).collect();
+    let flat = schema(&format!(
+        r##"{{"$defs":{{"money":{{"$ref":"#/$defs/a~1b%20"}},"a/b ":{{"type":"string"}}}},"properties":{{{}}}}}"##,
+        uses.join(",")
+    ));
+    assert_eq!(flat.check(&value(r#"{"p0":"1","p49":"2"}"#)), Ok(()));
+    assert_eq!(flat.check(&value(r#"{"p0":"1","p49":2}"#)).unwrap_err().pointer, "/p49");
+}
+
+#[test]
+fn many_values_under_many_alternatives_are_not_checked_and_large_ones_not_placed() {
+    let alternatives: Vec<String> = (0..60).map(|at| format!(r#"{{"const":{at}}}"#)).collect();
+    let schema = schema(&format!(r#"{{"properties":{{"l":{{"items":{{"anyOf":[{}]}}}}}}}}"#, alternatives.join(",")));
+    let list = |count: usize| value(&format!(r#"{{"l":[{}"x"]}}"#, "1,".repeat(count)));
+    assert_eq!(schema.check(&list(10)).unwrap_err().pointer, "/l/10");
+    let unplaced = schema.check(&list(5_000)).unwrap_err();
+    assert!(unplaced.pointer.is_empty() && unplaced.message.contains("where"), "{}", unplaced.message);
+    assert!(schema.check(&list(90_000)).unwrap_err().message.contains("more values"));
+}
+
+#[test]
+fn a_long_pointer_is_cut() {
+    let schema = schema(r#"{"additionalProperties":{"type":"string"}}"#);
+    let misfit = schema.check(&value(&format!(r#"{{"{}":1}}"#, "é".repeat(5_000)))).unwrap_err();
+    assert_eq!(misfit.pointer.chars().count(), 201);
+    assert!(misfit.message.chars().count() < 500 && misfit.message.contains("string"), "{}", misfit.message);
+}
+
 fn server(prefix: bool) -> ServerConfig {
     ServerConfig {
         name: "market".into(),

@@ -11,7 +11,7 @@ use crate::audit::{self, Entry, Status};
 use crate::call::CorrelationId;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::identity::{self, Kind};
+use crate::identity::{self, Kind, PersonRecord};
 use crate::serve;
 
 const CONFIGURATION: &str = include_str!("init/portcullis.toml");
@@ -32,6 +32,7 @@ pub(super) struct Words {
 }
 
 pub(super) async fn run(words: Words) -> Result<(), Failure> {
+    PersonRecord::check_name(&words.owner).map_err(|error| Failure::Said(error.to_string()))?;
     let file = write(&words.directory)?;
     let config = Config::load(&file)?;
     let key = owner(&config, &words.owner).await?;
@@ -92,4 +93,20 @@ async fn owner(config: &Config, name: &str) -> Result<zeroize::Zeroizing<String>
         .await;
     store.close().await;
     added.map_err(|error| Failure::Said(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_bad_name_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("gate");
+        for owner in ["", "a b", "pe_0123456789abcdef0123"] {
+            let words = Words { directory: directory.clone(), owner: owner.into(), json: true };
+            assert!(matches!(run(words).await, Err(Failure::Said(text)) if text.contains(owner)), "{owner}");
+            assert!(!directory.exists());
+        }
+    }
 }

@@ -151,7 +151,10 @@ fn check(directory: &Path, json: bool) -> Result<(), Failure> {
         out.line(&format!("{}  {}", out.tone(Tone::Good, "ok"), directory.display()))?;
     } else {
         let bad = out.tone(Tone::Bad, "wrong");
-        problems.iter().try_for_each(|problem| out.line(&format!("{bad}  {}", show::plain(&problem.to_string()))))?;
+        for problem in &problems {
+            let lines: Vec<String> = problem.to_string().lines().map(show::plain).collect();
+            out.line(&format!("{bad}  {}", lines.join("\n       ")))?;
+        }
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::No) }
 }

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::show::Tone;
+use super::show::{self, Tone};
 use super::{Failure, load, out};
 use crate::clock::Clock;
-use crate::{serve, telemetry};
+use crate::serve::{self, Running};
+use crate::telemetry;
 
 /// SIGXFSZ of Linux.
 const FILE_SIZE_SIGNAL: i32 = 25;
@@ -21,29 +22,61 @@ pub(super) struct Words {
     json: bool,
 }
 
+/// How this process is told to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
 pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     telemetry::start();
     let config = load(config)?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let unheard = |error| Failure::Said(format!("the system does not let the gate listen to signals: {error}"));
+    let mut signals = Signals::new().map_err(unheard)?;
     // A file that may not grow is an error of the write, which the store refuses calls for, and not the end of the gate.
-    let _outgrown = signal(SignalKind::from_raw(FILE_SIZE_SIGNAL))?;
+    let _outgrown = signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)).map_err(unheard)?;
     let running = serve::start(config, Clock::system()).await?;
-    let out = out();
-    if words.json {
-        let socket = running.socket.display().to_string();
-        out.json(&json!({ "listening": { "agents": running.agents.to_string(), "socket": socket } }))?;
-    } else {
-        out.line(&format!("{} http://{}/mcp", out.tone(Tone::Loud, "agents"), running.agents))?;
-        running.settled().await;
-        let readiness = running.gate.readiness();
-        let state = if readiness.ready { out.tone(Tone::Good, "ready") } else { out.tone(Tone::Bad, "shut") };
-        out.line(&format!("{state}  {} tools", running.gate.catalog.tools().len()))?;
-        readiness.reasons.iter().try_for_each(|reason| out.line(&format!("  {reason}")))?;
+    tokio::select! {
+        () = signals.next() => {}
+        said = say(&running, words.json) => {
+            said?;
+            signals.next().await;
+        }
     }
     tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        () = running.stop() => Ok(()),
+        () = signals.next() => {
+            show::error("told twice to stop, the gate did not wait for calls in flight; their outcome is unknown");
+            // Not by returning: what would be dropped then waits for the disk.
+            std::process::exit(1)
+        }
     }
-    running.stop().await;
-    Ok(())
+}
+
+/// Says where the gate listens, and to a person how it stands once every server was tried.
+async fn say(running: &Running, json: bool) -> Result<(), Failure> {
+    let out = out();
+    if json {
+        let socket = running.socket.display().to_string();
+        return Ok(out.json(&json!({ "listening": { "agents": running.agents.to_string(), "socket": socket } }))?);
+    }
+    out.line(&format!("{} http://{}/mcp", out.tone(Tone::Loud, "agents"), running.agents))?;
+    running.settled().await;
+    let readiness = running.gate.readiness();
+    let state = if readiness.ready { out.tone(Tone::Good, "ready") } else { out.tone(Tone::Bad, "shut") };
+    out.line(&format!("{state}  {} tools", running.gate.catalog.tools().len()))?;
+    Ok(readiness.reasons.iter().try_for_each(|reason| out.line(&format!("  {}", show::plain(reason))))?)
 }

@@ -42,8 +42,8 @@ impl Out {
         if self.colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
     }
 
-    /// A line. What it shows may come from agents and servers: control characters are made visible, so that no text can
-    /// move the cursor or change the colours.
+    /// A line, as it is, for it may have colours: texts from agents and servers go through [`plain`] or [`cell`] before
+    /// they are put into one.
     ///
     /// # Errors
     /// When standard output is closed.
@@ -79,10 +79,21 @@ impl Out {
     }
 }
 
-/// A text from outside, fit for a terminal: control characters are written out.
+/// A text from outside, fit for a terminal: characters that move the cursor, change the colours, begin a line or turn the
+/// direction of what is read are written out.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+    text.chars().map(|c| if acts(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// Whether a terminal does something for a character instead of showing it: a control character, or one of the
+/// bidirectional algorithm's (Unicode Standard Annex #9, section 2).
+fn acts(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    turns || c.is_control()
 }
 
 /// A JSON value as a cell: strings bare, the rest as JSON, nothing for null.
@@ -92,13 +103,33 @@ pub fn cell(value: Option<&Value>) -> String {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => plain(text),
         Some(Value::Array(items)) => items.iter().map(|item| cell(Some(item))).collect::<Vec<_>>().join(","),
-        Some(other) => other.to_string(),
+        Some(other) => plain(&other.to_string()),
     }
 }
 
-/// Says on standard error why a command failed.
+/// Says on standard error why a command failed. It may have several lines, and texts from outside.
 pub fn error(text: &str) {
     let word = if io::stderr().is_terminal() { "\u{1b}[31merror:\u{1b}[0m" } else { "error:" };
     // Where even that is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{word} {text}");
+    let _ = writeln!(io::stderr(), "{word} {}", lines(text));
+}
+
+fn lines(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_text_from_outside_acts_on_the_terminal() {
+        let text = "é\u{1b}[2J\r\u{9b}\u{7f}\u{202e}\u{2066}\u{200f}\u{61c}\n";
+        let shown = r"é\u{1b}[2J\r\u{9b}\u{7f}\u{202e}\u{2066}\u{200f}\u{61c}";
+        assert_eq!(plain(text), format!(r"{shown}\n"));
+        assert_eq!(lines(text), format!("{shown}\n"), "an error may have lines");
+        assert!(!cell(Some(&json!({ "a": text }))).chars().any(acts));
+    }
 }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::{Failure, client, load, out, show};
 use crate::admin::Command;
+use crate::config::span::{self, BadSpan};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Words {
@@ -15,12 +16,17 @@ pub(super) enum Words {
         #[arg(long)]
         account: Option<String>,
         /// How far back
-        #[arg(long, default_value = "24h")]
+        #[arg(long, default_value = "24h", value_parser = a_span)]
         window: String,
         /// Answer with JSON
         #[arg(long)]
         json: bool,
     },
+}
+
+/// The text itself, which the answer repeats, when it is a span.
+fn a_span(text: &str) -> Result<String, BadSpan> {
+    span::parse(text).map(|_| text.to_owned())
 }
 
 pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {

@@ -101,9 +101,12 @@ fn address(key: &str, text: &str) -> Result<std::net::SocketAddr, String> {
 fn server(entry: schema::Server, folder: &Path, alone: bool) -> Result<ServerConfig, String> {
     let name = entry.name;
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) || name.contains("__") {
+    // With a `_` at the end, `a_` with a tool `b` would be `a___b`, as `a` with a tool `_b` is.
+    let divides = name.contains("__") || name.starts_with('_') || name.ends_with('_');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) || divides {
         return Err(format!(
-            "`{name}` is not a server's name: 1 to 64 letters, digits, `-` and `_`, no `__` (it divides server and tool)"
+            "`{name}` is not a server's name: 1 to 64 letters, digits, `-` and `_`, no `__` (it divides server and tool) \
+             and no `_` at either end"
         ));
     }
     if name == "gate" {

@@ -48,6 +48,8 @@ fn what_makes_no_sense_is_said_with_its_place() {
         ("[gate]\nlisten = 1", "listen"),
         ("[gate]\nlisten = \"here\"", "`gate.listen` is `here`"),
         ("[[server]]\nname = \"a__b\"\ncommand = [\"x\"]", "`a__b` is not a server's name"),
+        ("[[server]]\nname = \"a_\"\ncommand = [\"x\"]", "`a_` is not a server's name"),
+        ("[[server]]\nname = \"_a\"\ncommand = [\"x\"]", "`_a` is not a server's name"),
         ("[[server]]\nname = \"gate\"\ncommand = [\"x\"]", "cannot be called `gate`"),
         ("[[server]]\nname = \"a\"", "server `a` needs a `command`"),
         ("[[server]]\nname = \"a\"\nurl = \"https://x/mcp\"", "server `a` has a `url`"),

@@ -49,7 +49,7 @@ impl Accept for TcpListener {
 
 /// Serves HTTP/1.1 until `stop` is cancelled, and then until what was begun has ended, at most
 /// [`limits::SHUTDOWN_GRACE`]. At most [`limits::CONNECTIONS_MAX`] connections are open at a time; more wait. Of one
-/// address there are at most [`limits::CONNECTIONS_OF_ADDRESS_MAX`]; more are closed.
+/// address of another machine there are at most [`limits::CONNECTIONS_OF_ADDRESS_MAX`]; more are closed.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     serve_on(listener, router, stop).await;
 }
@@ -62,7 +62,7 @@ pub(super) async fn serve_on<A: Accept>(listener: A, router: Router, stop: Cance
         match stop.run_until_cancelled(listener.accept()).await {
             None => break,
             Some(Ok((io, peer))) => {
-                let place = peer.map(|peer| Peers::place(&peers, peer.ip()));
+                let place = peer.and_then(stranger).map(|address| Peers::place(&peers, address));
                 if matches!(place, Some(None)) {
                     tracing::debug!(?peer, "a connection was closed: its address has too many");
                     continue;
@@ -106,6 +106,11 @@ impl Peers {
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The address of a peer on another machine. Those on this one, a proxy among them, share the connections that there are.
+fn stranger(peer: SocketAddr) -> Option<IpAddr> {
+    Some(peer.ip()).filter(|address| !address.to_canonical().is_loopback())
 }
 
 /// One machine has a whole /64 of IPv6 addresses to take turns with.

@@ -77,6 +77,9 @@ pub(super) fn reserve(error: &ReserveError) -> Refusal {
 
 fn cap(exceeded: &Exceeded) -> Refusal {
     let unit = if exceeded.counts { "charges" } else { &exceeded.currency };
+    let so_far = exceeded
+        .window
+        .map_or_else(String::new, |_| format!("{} is spent or held and ", amount::show(exceeded.spent, unit)));
     let shown = |value| amount::show(value, unit);
     let window = exceeded.window.map_or_else(|| "transaction".to_owned(), span::show);
     let span = exceeded.window.map_or_else(|| "for one call".to_owned(), |window| format!("in {}", span::show(window)));
@@ -90,8 +93,8 @@ fn cap(exceeded: &Exceeded) -> Refusal {
     refusal(
         Code::CapExceeded,
         format!(
-            "the limit of {limit} {unit} {span} on account `{account}` would be passed: {spent} is spent or held and \
-             this call asks for {requested}; {when}"
+            "the limit of {limit} {unit} {span} on account `{account}` would be passed: {so_far}this call asks for \
+             {requested}; {when}"
         ),
     )
     .details(json!({

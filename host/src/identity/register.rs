@@ -10,6 +10,13 @@ use crate::clock::Timestamp;
 use crate::store::keys::{Key, Prefix};
 use crate::store::{Read, ReadJson, StoreError, Tx};
 
+/// What an agent's id starts with.
+const AGENT_ID: &str = "ag_";
+/// What a person's id starts with.
+const PERSON_ID: &str = "pe_";
+/// Random bytes of an id, which are hexadecimal digits in it.
+const ID_BYTES: usize = 10;
+
 /// Whether an agent may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,6 +85,9 @@ pub enum RegisterError {
     /// Not a name.
     #[error("`{0}` is not a name: 1 to 64 letters, digits, `-`, `_` and `.`, starting with a letter or a digit")]
     Name(String),
+    /// A name that could be taken for somebody's id.
+    #[error("`{0}` looks like an id, which only the gate gives; choose another name")]
+    LikeId(String),
     /// No role at all: the agent could do nothing, and nobody would see why.
     #[error("agent `{0}` needs at least one role; give it one with `--role`")]
     NoRole(String),
@@ -122,7 +132,26 @@ fn credential_key(digest: &[u8; 32]) -> Vec<u8> {
     Key::new(Prefix::Credential).bytes(digest).into()
 }
 
+impl PersonRecord {
+    /// Whether a person could have this name, if nobody has it yet.
+    ///
+    /// # Errors
+    /// [`RegisterError::Name`] and [`RegisterError::LikeId`].
+    pub fn check_name(name: &str) -> Result<(), RegisterError> {
+        check_name(name)
+    }
+}
+
+/// Whether a text has the form that [`new_id`] gives ids.
+fn is_like_id(text: &str) -> bool {
+    let digits = text.strip_prefix(AGENT_ID).or_else(|| text.strip_prefix(PERSON_ID));
+    digits.is_some_and(|digits| digits.len() == 2 * ID_BYTES && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 fn check_name(name: &str) -> Result<(), RegisterError> {
+    if is_like_id(name) {
+        return Err(RegisterError::LikeId(name.to_owned()));
+    }
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let starts = name.starts_with(|c: char| c.is_ascii_alphanumeric());
     if starts && name.len() <= 64 && name.chars().all(fine) {
@@ -133,7 +162,7 @@ fn check_name(name: &str) -> Result<(), RegisterError> {
 }
 
 fn new_id(prefix: &str) -> Result<String, RegisterError> {
-    let mut bytes = [0_u8; 10];
+    let mut bytes = [0_u8; ID_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| RegisterError::Random(error.to_string()))?;
     Ok(bytes.iter().fold(prefix.to_owned(), |id, byte| format!("{id}{byte:02x}")))
 }
@@ -161,15 +190,15 @@ pub fn agents(read: &dyn Read) -> Result<Vec<AgentRecord>, StoreError> {
     Ok(agents)
 }
 
-/// The agent with this name or id.
+/// The agent with this id, or else with this name.
 ///
 /// # Errors
 /// [`RegisterError::Unknown`]; the store's.
 pub fn find_agent(read: &dyn Read, name: &str) -> Result<AgentRecord, RegisterError> {
-    agents(read)?
-        .into_iter()
-        .find(|agent| agent.name == name || agent.id == name)
-        .ok_or_else(|| RegisterError::Unknown(name.to_owned()))
+    if let Some(agent) = read.get_json::<AgentRecord>(&agent_key(name))? {
+        return Ok(agent);
+    }
+    agents(read)?.into_iter().find(|agent| agent.name == name).ok_or_else(|| RegisterError::Unknown(name.to_owned()))
 }
 
 fn add_credential(tx: &mut Tx<'_>, holder: Holder) -> Result<Zeroizing<String>, RegisterError> {
@@ -203,7 +232,7 @@ pub fn add_agent(
         return Err(RegisterError::Taken("an agent", new.name));
     }
     let agent = AgentRecord {
-        id: new_id("ag_")?,
+        id: new_id(AGENT_ID)?,
         name: new.name,
         owner: new.owner,
         roles,
@@ -232,7 +261,7 @@ pub fn add_person(
         return Err(RegisterError::Taken("a person", name.to_owned()));
     }
     let person =
-        PersonRecord { id: new_id("pe_")?, name: name.to_owned(), kind, status: Status::Active, created_at: now };
+        PersonRecord { id: new_id(PERSON_ID)?, name: name.to_owned(), kind, status: Status::Active, created_at: now };
     tx.put_json(person_key(&person.id), &person)?;
     let key = add_credential(tx, Holder::Person(person.id.clone()))?;
     Ok((person, key))

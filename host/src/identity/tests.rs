@@ -98,6 +98,26 @@ fn what_makes_no_sense_is_not_registered() {
 }
 
 #[test]
+fn no_name_takes_the_place_of_an_id() {
+    let register = Register::new();
+    let (buyer, _) = register.add("buyer", &["a"], 1).unwrap();
+    for like in [&buyer.id, "ag_0123456789abcdef0123", "pe_0123456789ABCDEF0123"] {
+        assert!(matches!(register.add(like, &["a"], 1), Err(RegisterError::LikeId(_))), "{like}");
+        assert!(matches!(PersonRecord::check_name(like), Err(RegisterError::LikeId(_))), "{like}");
+    }
+    for other in ["ag_0123456789abcdef012", "ag_0123456789abcdef012g", "0123456789abcdef0123"] {
+        register.add(other, &["a"], 1).unwrap();
+    }
+    // A store may hold such a name from before it was refused: the id means its agent all the same.
+    let mut thief = register.add("thief", &["a"], 1).unwrap().0;
+    thief.name.clone_from(&buyer.id);
+    thief.id = "ag_00000000000000000000".into();
+    let key = crate::store::keys::Key::new(crate::store::keys::Prefix::Agent).text(&thief.id);
+    register.store.commit_blocking(move |tx| tx.put_json(Vec::from(key), &thief)).unwrap();
+    assert_eq!(register.set(&buyer.id, Status::Revoked).unwrap().name, "buyer");
+}
+
+#[test]
 fn a_person_has_a_kind_and_no_roles() {
     let register = Register::new();
     let added = register.store.commit_blocking(|tx| add_person(tx, Timestamp(1), "ann", Kind::Owner));

@@ -16,6 +16,9 @@ pub struct Bounds {
     pub values_max: usize,
 }
 
+/// Characters of a text from outside that an error shows.
+const SHOWN_CHARS_MAX: usize = 80;
+
 /// Reads a whole text as one JSON value.
 ///
 /// # Errors
@@ -148,7 +151,7 @@ impl<'a> Parser<'a> {
             }
             let key = self.string()?;
             if !keys.insert(key.clone()) {
-                return Err(JsonError::DuplicateKey { key });
+                return Err(JsonError::DuplicateKey { key: key.chars().take(SHOWN_CHARS_MAX).collect() });
             }
             self.space();
             self.expect(b':', "expected `:`")?;

@@ -63,6 +63,12 @@ fn a_key_twice_is_refused_at_any_depth_and_however_it_is_written() {
 }
 
 #[test]
+fn an_error_shows_only_the_start_of_a_long_key() {
+    let key = "é".repeat(1000);
+    assert_eq!(read(&format!(r#"{{"{key}":1,"{key}":2}}"#)), Err(JsonError::DuplicateKey { key: "é".repeat(80) }));
+}
+
+#[test]
 fn what_is_not_json_is_refused() {
     for text in [
         "",

@@ -103,6 +103,13 @@ impl PolicySet {
         &self.digest
     }
 
+    /// Policies that are asked about none of these tools: their patterns are probably not what their owner meant.
+    #[must_use]
+    pub fn idle<'a>(&'a self, tools: &[&str]) -> Vec<&'a Listed> {
+        let idle = |entry: &&Entry| !tools.iter().any(|tool| entry.applies(tool));
+        self.policies.iter().filter(idle).map(|entry| &entry.listed).collect()
+    }
+
     /// Its policies, in order.
     #[must_use]
     pub fn list(&self) -> Vec<Listed> {

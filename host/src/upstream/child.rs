@@ -86,7 +86,7 @@ pub(super) async fn tell(stderr: ChildStderr, server: String) {
     loop {
         match next_line(&mut reader, limits::STDERR_LINE_BYTES_MAX).await {
             Ok(Some(Line::Whole(line) | Line::Cut { start: line, .. })) => {
-                tracing::info!(server, line = %String::from_utf8_lossy(&line), "the server says");
+                tracing::info!(server, line = ?String::from_utf8_lossy(&line), "the server says");
             }
             Ok(None) => return,
             Err(error) => {

@@ -149,7 +149,59 @@ fn tail_and_ranges() {
 fn at_most_so_many_are_read_at_once() {
     let memory = some(ENTRIES_MAX as u64 + 5);
     assert_eq!(entries(&memory, 0, u64::MAX).unwrap().len(), ENTRIES_MAX);
-    assert_eq!(tail(&memory, usize::MAX).unwrap().len(), ENTRIES_MAX);
+    assert_eq!(tail(&memory, usize::MAX).unwrap().len(), ENTRIES_MAX + 5);
+}
+
+#[test]
+fn a_tail_of_large_entries_has_the_newest_in_order() {
+    let large: Vec<String> = (0..25).map(|n| format!("{n} {}", "a".repeat(2000))).collect();
+    let mut memory = Memory::default();
+    memory
+        .commit(|tx| {
+            (0..200).try_for_each(|n| {
+                let new = entry(n, "ag_1", "a", Status::Completed).policies(vec![json!(large)]);
+                append(tx, &new.metadata("n", n)).map(drop)
+            })
+        })
+        .unwrap();
+    let shown = tail(&memory, 10_000).unwrap();
+    let first = shown.first().unwrap().index();
+    assert!(first > 0, "the test has too little");
+    assert_eq!(indexes(&shown), (first..200).collect::<Vec<_>>());
+    let bytes = |entries: &[Entry]| serde_json::to_string(entries).unwrap().len();
+    assert!(bytes(&shown) <= 8 << 20);
+    // One more would not have fitted.
+    assert!(bytes(&entries(&memory, first - 1, 200).unwrap()) > 8 << 20);
+    assert_eq!(indexes(&tail(&memory, 3).unwrap()), [197, 198, 199]);
+}
+
+#[test]
+fn an_entry_is_bounded_whatever_was_sent() {
+    let text = "b\\\"\u{1}".repeat(400);
+    let many = vec![text; 200];
+    let arguments = Arguments::parse(json!({"a": many, "b": 1}).to_string().as_bytes()).unwrap();
+    let new = entry(0, "ag_1", "a", Status::Completed)
+        .arguments(arguments.value(), &[])
+        .policies(vec![json!({"reads": many}), json!({"policy": "caps"})])
+        .metadata("details", many.clone())
+        .metadata("count", 7);
+    let mut memory = Memory::default();
+    memory.commit(|tx| append(tx, &new)).unwrap();
+    let stored = memory.pairs.get(&keys::entry(0)).unwrap().len();
+    assert!((3 * 64 * 1024..3 * 80 * 1024).contains(&stored), "{stored}");
+    let back = tail(&memory, 1).unwrap().remove(0);
+    assert_eq!(back.fact("count"), Some(&json!(7)));
+    let whole = arguments.value().to_text().len();
+    assert!(back.masked_arguments().unwrap().ends_with(&format!(r#""],"…":"… ({whole} bytes in all)"}}"#)));
+    assert_eq!(
+        serde_json::to_value(&back)
+            .unwrap()
+            .pointer("/policies/1")
+            .unwrap()
+            .as_str()
+            .map(|note| note.starts_with("… (")),
+        Some(true)
+    );
 }
 
 #[test]

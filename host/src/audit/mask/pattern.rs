@@ -13,6 +13,10 @@ const GAP: &str = r"[ \t\u{a0}\u{202f}\u{2010}-\u{2015}-]";
 /// A hexadecimal token of this length is a digest or an id: the digits in it are no card number.
 const HEX_TOKEN_CHARS_MIN: usize = 16;
 
+/// What is looked at of a token on each side of a number, in bytes: the longest digest, SHA-512. A token that goes on
+/// is no digest.
+const HEX_TOKEN_SIDE_MAX: usize = 128;
+
 /// No form is shorter than this, but those that have a colon or an equals sign.
 const FORM_CHARS_MIN: usize = number::CARD_DIGITS_MIN;
 
@@ -102,13 +106,21 @@ fn bearer(found: &Captures<'_>) -> String {
     if is_token { format!("{scheme}{MASK}") } else { format!("{scheme}{token}") }
 }
 
-/// Values that stand behind a secret name.
+/// Values that stand behind a secret name. A value is only looked for where the last one that was hidden has ended, and
+/// only behind a secret name: it can be as long as the text.
 fn named(text: &str) -> String {
+    let mut hidden_to = 0;
     let hidden = NAME.captures_iter(text).filter_map(|found| {
-        let (whole, name) = (found.get(0)?, found.get(1)?);
-        let value = VALUE.find(text.get(whole.end()..)?)?;
-        names::is_secret(name.as_str(), value.as_str().bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| whole.end()..whole.end() + value.end())
+        let (from, name) = (found.get(0)?.end(), found.get(1)?.as_str());
+        if from < hidden_to || !names::is_secret(name, false) {
+            return None;
+        }
+        let value = VALUE.find(text.get(from..)?)?;
+        let is_count = value.as_str().bytes().all(|byte| byte.is_ascii_digit()) && !names::is_secret(name, true);
+        (!is_count).then(|| {
+            hidden_to = from + value.end();
+            from..hidden_to
+        })
     });
     replace(text, hidden)
 }
@@ -174,11 +186,24 @@ fn cards_in(text: &str, groups: &[Range<usize>]) -> Vec<Range<usize>> {
 
 fn in_hex_token(text: &str, span: &Range<usize>) -> bool {
     let bytes = text.as_bytes();
-    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric();
-    let before = bytes.get(..span.start).unwrap_or_default().iter().rev().take_while(is_part).count();
-    let after = bytes.get(span.end..).unwrap_or_default().iter().take_while(is_part).count();
-    let token = bytes.get(span.start - before..span.end + after).unwrap_or_default();
-    before + after > 0 && token.len() >= HEX_TOKEN_CHARS_MIN && token.iter().all(u8::is_ascii_hexdigit)
+    if !bytes.get(span.clone()).unwrap_or_default().iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let (before, behind) = (bytes.get(..span.start).unwrap_or_default(), bytes.get(span.end..).unwrap_or_default());
+    let (Some(before), Some(behind)) = (hex_side(before.iter().rev()), hex_side(behind.iter())) else { return false };
+    before + behind > 0 && before + span.len() + behind >= HEX_TOKEN_CHARS_MIN
+}
+
+/// How far a hexadecimal token goes on to one side; none when another letter is in it, or it is too long for one.
+fn hex_side<'a>(side: impl Iterator<Item = &'a u8>) -> Option<usize> {
+    let mut length = 0_usize;
+    for byte in side.take_while(|byte| byte.is_ascii_alphanumeric()) {
+        length += 1;
+        if !byte.is_ascii_hexdigit() || length > HEX_TOKEN_SIDE_MAX {
+            return None;
+        }
+    }
+    Some(length)
 }
 
 /// Replaces these parts, which are in order and do not overlap.

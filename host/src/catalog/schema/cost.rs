@@ -2,7 +2,7 @@
 //! one value 2^n times, through references that fan out or that come back to themselves.
 //!
 //! The measure is how often a subschema is applied to one value, by the value's level: the arguments are level 0, their
-//! members level 1. Applicators in place (`allOf`, `$ref` …) add up; of the members of an object a value is only one.
+//! members level 1. What is applied to the same value (`allOf`, `$ref` …) adds up; a value is only one of the members.
 
 use super::graph::Graph;
 use crate::json::Value;
@@ -11,7 +11,7 @@ use crate::limits;
 /// Subschemas that may be applied to one value.
 pub(super) const APPLIED_MAX: u64 = 100_000;
 
-/// Levels at least that arguments may have under a usable schema.
+/// Levels that arguments may have under every usable schema, at least.
 const LEVELS_MIN: usize = 3;
 
 /// Subschemas applied in one check of arguments.
@@ -44,7 +44,7 @@ impl Cost {
     /// Measures a schema.
     ///
     /// # Errors
-    /// Why it cannot be used, for any arguments.
+    /// Why it cannot be used, whatever the arguments.
     pub(super) fn of(schema: &Value) -> Result<Self, String> {
         let graph = Graph::of(schema)?;
         let cost = Self { applied: graph.applied(limits::ARGUMENTS.depth_max.saturating_add(1)), quoted: graph.quoted };
@@ -59,7 +59,10 @@ impl Cost {
         self.applied.iter().take_while(|applied| **applied <= APPLIED_MAX).count()
     }
 
-    /// Whether arguments can be checked, and if so whether a misfit can be told with its place.
+    /// Whether a misfit of these arguments can be told with its place.
+    ///
+    /// # Errors
+    /// When they cannot be checked at all.
     pub(super) fn admit(&self, arguments: &Value) -> Result<bool, TooCostly> {
         let mut shape = Shape::default();
         shape.add(arguments, 0, 0);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::catalog::schema::target::Resources;
+use super::target::Places;
 use crate::json::Value;
 
 /// References and applicators one after the other, on the way into a schema: a validator's stack grows with each.
@@ -41,21 +41,20 @@ impl Graph {
     /// # Errors
     /// When its references go round in place, or lead on for too long.
     pub(super) fn of(schema: &Value) -> Result<Self, String> {
-        let mut reader = Reader { resources: Resources::of(schema), found: HashMap::new(), queue: Vec::new(), quoted: 0 };
+        let mut reader = Reader { places: Places::of(schema)?, found: HashMap::new(), queue: Vec::new(), quoted: 0 };
         reader.node(schema);
         let mut nodes = Vec::new();
         while let Some(value) = reader.queue.get(nodes.len()).copied() {
             nodes.push(reader.read(value));
         }
         let mut graph = Self { nodes, order: Vec::new(), quoted: reader.quoted };
-        let (order, _) = graph.walk(STEPS_IN_PLACE_MAX, true)?;
-        graph.order = order;
+        graph.order = graph.walk(STEPS_IN_PLACE_MAX, true)?;
         graph.walk(STEPS_MAX, false)?;
         Ok(graph)
     }
 
     /// Visits every subschema once, depth first, and returns them after those they lead to.
-    fn walk(&self, steps_max: usize, in_place: bool) -> Result<(Vec<usize>, usize), String> {
+    fn walk(&self, steps_max: usize, in_place: bool) -> Result<Vec<usize>, String> {
         let next = |at: usize| -> Vec<usize> {
             let Some(node) = self.nodes.get(at) else { return Vec::new() };
             let below = node.every.iter().chain(&node.one).filter(|_| !in_place);
@@ -100,7 +99,7 @@ impl Graph {
         if in_place && highest > steps_max {
             return Err(format!("its references lead on for more than {steps_max} steps"));
         }
-        Ok((order, highest))
+        Ok(order)
     }
 
     /// How many subschemas are applied to one value, by its level.
@@ -139,7 +138,7 @@ fn sum(all: &[Either], applied: &[u64]) -> u64 {
 }
 
 struct Reader<'a> {
-    resources: Resources<'a>,
+    places: Places<'a>,
     found: HashMap<*const Value, usize>,
     queue: Vec<&'a Value>,
     quoted: u64,
@@ -171,7 +170,7 @@ impl<'a> Reader<'a> {
         for (keyword, value) in keywords {
             match keyword.as_str() {
                 "$ref" | "$dynamicRef" | "$recursiveRef" => {
-                    let targets = self.resources.targets(schema, value.as_str().unwrap_or_default());
+                    let targets = self.places.named(value.as_str().unwrap_or_default());
                     node.here.push(targets.into_iter().map(|target| self.node(target)).collect());
                 }
                 "allOf" | "anyOf" | "oneOf" | "if" | "then" | "else" | "not" => {

@@ -98,10 +98,12 @@ async fn one_address_leaves_room_for_others() {
         assert!(!ask(greedy).await.1);
     }
     assert!(ask(Some(SocketAddr::from(([192, 0, 2, 2], 1)))).await.1);
-    for _ in 0..=limits::CONNECTIONS_OF_ADDRESS_MAX {
-        let (client, answered) = ask(None).await;
-        assert!(answered);
-        open.push(client);
+    for peer in [None, Some(SocketAddr::from(([127, 0, 0, 1], 1)))] {
+        for _ in 0..=limits::CONNECTIONS_OF_ADDRESS_MAX {
+            let (client, answered) = ask(peer).await;
+            assert!(answered);
+            open.push(client);
+        }
     }
     stop.cancel();
     serving.await.unwrap();
