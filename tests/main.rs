@@ -9,7 +9,6 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::disallowed_methods,
-    clippy::print_stderr,
     reason = "a test fails by panicking, and starts what it needs itself"
 )]
 
