@@ -116,3 +116,18 @@ async fn a_server_gets_only_what_it_is_given() {
     }
     assert!(names.contains("PORTCULLIS_TEST_GIVEN") && !names.contains("SECRET"));
 }
+
+/// A server that never gets ready ends with a gate that is told to end in the middle of its start.
+#[tokio::test]
+async fn one_that_is_only_starting_ends_with_the_gate() {
+    let command = ["sh", "-c", "echo $$ > mute.pid; exec sleep 1000"];
+    let servers = format!("\n[[server]]\nname = \"mute\"\ncommand = {command:?}\n");
+    let mut gate = Setup { servers, ..Setup::default() }.write();
+    gate.start().await;
+    let file = gate.folder().join("mute.pid");
+    let whole = async || std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n'));
+    let pid = until("the server", whole).await;
+    assert_eq!(gate.terminate().await, Some(0));
+    let process = std::path::Path::new("/proc").join(pid.trim());
+    until("the end of the server", async || (!process.exists()).then_some(())).await;
+}

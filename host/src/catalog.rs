@@ -4,10 +4,11 @@
 //! changed or after it had to be started anew.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::call::{Call, CorrelationId, Request};
 use crate::clock::{Clock, Timestamp};
@@ -101,6 +102,7 @@ struct Inner {
     tools: Vec<ToolConfig>,
     clock: Clock,
     tried: Notify,
+    keepers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Server {
@@ -123,7 +125,7 @@ impl Catalog {
     pub fn new(servers: Vec<ServerConfig>, tools: Vec<ToolConfig>, clock: Clock) -> Self {
         let servers =
             servers.into_iter().map(|config| Server { config, state: RwLock::new(ServerState::Starting) }).collect();
-        Self(Arc::new(Inner { servers, tools, clock, tried: Notify::new() }))
+        Self(Arc::new(Inner { servers, tools, clock, tried: Notify::new(), keepers: Mutex::default() }))
     }
 
     fn state(server: &Server) -> std::sync::RwLockReadGuard<'_, ServerState> {

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -63,6 +64,9 @@ struct Marketplace {
     state: Option<PathBuf>,
 }
 
+/// How long what still runs at the end has to be dropped.
+const SHUTDOWN: Duration = Duration::from_secs(2);
+
 /// Why a command failed: what a person reads after `error:`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -94,7 +98,8 @@ pub fn main() -> ExitCode {
         }
     };
     let done = runtime.block_on(run(command));
-    runtime.shutdown_background();
+    // What still runs is dropped, children that have not ended with it.
+    runtime.shutdown_timeout(SHUTDOWN);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::door::socket::{self, Socket, SocketError};
 use crate::door::{self, DoorOptions};
 use crate::gate::{Crowd, Gate};
-use crate::idempotency::Idempotency;
+use crate::idempotency::{self, Idempotency};
 use crate::policy::{EngineError, Policies};
 use crate::seal::{SealError, StoreKey};
 use crate::store::{Options, Store, StoreError};
@@ -116,6 +116,14 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         Ok::<_, StartError>((store, key, Policies::open(&directory, time)?))
     });
     let (store, key, policies) = opened.await?;
+    let unknown =
+        idempotency::open_calls(&store).map_err(|source| StartError::Store { path: config.data.clone(), source })?;
+    if !unknown.is_empty() {
+        tracing::warn!(
+            calls = unknown.len(),
+            "calls of earlier runs have no known outcome: their keys and their money stay held"
+        );
+    }
     let stop = CancellationToken::new();
     let gate = Arc::new(Gate {
         store: store.clone(),

@@ -107,6 +107,20 @@ pub trait ReadJson: Read {
     fn get_json<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.get(key)?.map(|value| parse_json(key, &value)).transpose()
     }
+
+    /// All values of one kind, parsed, in the order of their keys.
+    ///
+    /// # Errors
+    /// When the state cannot be read; [`StoreError::Damaged`], naming the key, when a value is not a `T`.
+    fn all_json<T: DeserializeOwned>(&self, prefix: keys::Prefix) -> Result<Vec<T>, StoreError> {
+        let (from, to) = keys::Key::new(prefix).range();
+        let mut found = Vec::new();
+        self.scan(&from, &to, false, &mut |key, value| {
+            found.push(parse_json(key, value));
+            ControlFlow::Continue(())
+        })?;
+        found.into_iter().collect()
+    }
 }
 
 impl<R: Read + ?Sized> ReadJson for R {}

@@ -148,10 +148,7 @@ impl Gate {
     pub(crate) async fn start(&mut self) {
         assert!(self.running.is_none(), "it runs already");
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("gate.log")).unwrap();
-        // A file that may not grow is then an error for the gate, not its end.
-        let mut child = Command::new("bash")
-            .args(["-c", "trap '' XFSZ; exec \"$@\"", "-"])
-            .arg(program())
+        let mut child = Command::new(program())
             .args(["serve", "--json", "--config"])
             .arg(self.folder().join("portcullis.toml"))
             .envs(self.env.iter().copied())
@@ -184,6 +181,15 @@ impl Gate {
     pub(crate) async fn kill(&mut self) {
         let mut running = self.running.take().expect("it runs");
         running.child.kill().await.unwrap();
+    }
+
+    /// Asks it to end, and waits until it has: its exit code.
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
+        let mut running = self.running.take().expect("it runs");
+        let pid = running.child.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+        let ended = tokio::time::timeout(PATIENCE, running.child.wait()).await.expect("it ends when it is told to");
+        ended.unwrap().code()
     }
 
     /// Kills it and starts it again.

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::Tool;
 use super::schema::{BadSchema, Schema};
 use crate::config::{ServerConfig, ToolConfig};
 use crate::json::Value;
 use crate::limits;
+use crate::seal::sha256_hex;
 use crate::upstream::Offered;
 
 /// Why a server's tool is not taken into the catalog.
@@ -32,8 +31,7 @@ pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]
     if offered.name.is_empty() || !name.chars().all(fine) || name.len() > limits::TOOL_NAME_CHARS_MAX {
         return Err(BadTool::Name);
     }
-    let digest = Sha256::digest(offered.definition.canonical().as_bytes());
-    let digest = digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+    let digest = format!("sha256:{}", sha256_hex(offered.definition.canonical().as_bytes()));
     let mut definition = offered.definition;
     let Value::Object(members) = &mut definition else { return Err(BadTool::Definition) };
     for (key, value) in members.iter_mut() {

@@ -55,7 +55,8 @@ impl Catalog {
     pub fn keep(&self) {
         for index in 0..self.0.servers.len() {
             let catalog = self.clone();
-            task::spawn("server keeper", async move { catalog.keep_one(index).await });
+            let keeper = task::spawn("server keeper", async move { catalog.keep_one(index).await });
+            self.0.keepers.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
         }
     }
 
@@ -116,8 +117,14 @@ impl Catalog {
         Ok(tools)
     }
 
-    /// Stops every server that was started.
+    /// Stops every server that was started; one that is only starting goes with its keeper.
     pub async fn stop(&self) {
+        let keepers = std::mem::take(&mut *self.0.keepers.lock().unwrap_or_else(PoisonError::into_inner));
+        for keeper in keepers {
+            keeper.abort();
+            // It was told to end: how it ended says nothing.
+            let _ = keeper.await;
+        }
         for server in &self.0.servers {
             let upstream = match &*Self::state(server) {
                 ServerState::Up { upstream, .. } => Some(upstream.clone()),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::trail::Trail;
 use super::{Answered, Ended, Gate, Refused, refusal, refuse};
@@ -14,6 +13,7 @@ use crate::ledger;
 use crate::limits;
 use crate::permit::Begun;
 use crate::refusal::{Code, Refusal};
+use crate::seal::sha256_hex;
 use crate::store::StoreError;
 use crate::upstream::Outcome;
 
@@ -62,8 +62,7 @@ fn upstream_error(code: i64, message: &str) -> Refusal {
 
 fn keep(answer: &ToolAnswer) -> Kept {
     if answer.result.len() > limits::STORED_ANSWER_BYTES_MAX {
-        let digest = Sha256::digest(answer.result.as_bytes());
-        let digest = digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"));
+        let digest = format!("sha256:{}", sha256_hex(answer.result.as_bytes()));
         Kept::TooLarge { bytes: answer.result.len(), digest }
     } else {
         Kept::Result { result: answer.result.clone(), is_error: answer.is_error }

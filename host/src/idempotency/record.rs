@@ -139,16 +139,7 @@ pub(super) fn lost(read: &dyn Read, call: &Call, fingerprint: &[u8; 32]) -> Resu
 /// # Errors
 /// The store's.
 pub fn open_calls(read: &dyn Read) -> Result<Vec<Open>, StoreError> {
-    let (from, to) = Key::new(Prefix::OpenCall).range();
-    let mut found = Vec::new();
-    read.scan(&from, &to, false, &mut |_, value| {
-        found.push(serde_json::from_slice(value));
-        ControlFlow::Continue(())
-    })?;
-    found
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|error| StoreError::Damaged(format!("an open call is not readable: {error}")))
+    read.all_json(Prefix::OpenCall)
 }
 
 pub(super) fn put_open(

@@ -1,7 +1,5 @@
 //! Who exists: agents, persons and their credentials, in the store.
 
-use std::ops::ControlFlow;
-
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -167,25 +165,12 @@ fn new_id(prefix: &str) -> Result<String, RegisterError> {
     Ok(bytes.iter().fold(prefix.to_owned(), |id, byte| format!("{id}{byte:02x}")))
 }
 
-fn all<T: serde::de::DeserializeOwned>(read: &dyn Read, prefix: Prefix) -> Result<Vec<T>, StoreError> {
-    let mut found = Vec::new();
-    let (from, to) = Key::new(prefix).range();
-    read.scan(&from, &to, false, &mut |_, value| {
-        found.push(serde_json::from_slice(value));
-        ControlFlow::Continue(())
-    })?;
-    found
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|error| StoreError::Damaged(format!("a record under {prefix:?} is not readable: {error}")))
-}
-
 /// All agents, by name.
 ///
 /// # Errors
 /// The store's.
 pub fn agents(read: &dyn Read) -> Result<Vec<AgentRecord>, StoreError> {
-    let mut agents: Vec<AgentRecord> = all(read, Prefix::Agent)?;
+    let mut agents: Vec<AgentRecord> = read.all_json(Prefix::Agent)?;
     agents.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(agents)
 }
@@ -256,7 +241,7 @@ pub fn add_person(
     kind: Kind,
 ) -> Result<(PersonRecord, Zeroizing<String>), RegisterError> {
     check_name(name)?;
-    let persons: Vec<PersonRecord> = all(tx, Prefix::Person)?;
+    let persons: Vec<PersonRecord> = tx.all_json(Prefix::Person)?;
     if persons.iter().any(|person| person.name == name) {
         return Err(RegisterError::Taken("a person", name.to_owned()));
     }

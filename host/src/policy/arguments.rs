@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use sha2::{Digest as _, Sha256};
-
 use super::guest::portcullis::policy::json as contract;
 use super::imports::{ImportError, Work};
 use super::limits;
 use crate::call::Call;
 use crate::json::{self, PointerError, Value};
+use crate::seal::sha256_hex;
 
 /// The arguments of one call, shared by all the policies that are asked about it.
 pub(super) struct Arguments {
@@ -129,11 +128,5 @@ fn shown(value: &Value, work: &mut Work) -> Result<contract::Value, ImportError>
 
 /// `sha256:` and the digest's hexadecimal digits.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(bytes) {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", sha256_hex(bytes))
 }
