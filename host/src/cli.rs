@@ -1,6 +1,5 @@
 //! The command line: words, what they do, how it is shown, and the exit code (0 fine, 1 failed, 2 wrong use).
 
-use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, ConfigError};
+use crate::refusal::causes;
 
 mod agent;
 mod audit;
@@ -105,24 +105,10 @@ pub fn main() -> ExitCode {
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::No) => ExitCode::from(1),
         Err(failure) => {
-            show::error(&why(&failure));
+            show::error(&causes(&failure));
             ExitCode::from(1)
         }
     }
-}
-
-/// A failure with its causes, on one line. Many messages tell their cause themselves; no cause is told twice.
-fn why(failure: &Failure) -> String {
-    let mut text = failure.to_string();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 async fn run(command: Command) -> Result<(), Failure> {
@@ -171,11 +157,11 @@ mod tests {
         let long = folder.path().join("d".repeat(120));
         std::fs::create_dir(&long).unwrap();
         let Err(error) = Socket::bind(&long.join("admin.sock")).await else { panic!("the path is too long") };
-        let said = why(&Failure::from(StartError::from(error)));
+        let said = causes(&Failure::from(StartError::from(error)));
         assert_eq!(said.matches("SUN_LEN").count(), 1, "{said}");
         assert_eq!(said.matches("cannot be made").count(), 1, "{said}");
 
-        let said = why(&load(&folder.path().join("none.toml")).unwrap_err());
+        let said = causes(&load(&folder.path().join("none.toml")).unwrap_err());
         assert_eq!(said.matches("os error 2").count(), 1, "{said}");
     }
 

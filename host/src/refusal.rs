@@ -167,13 +167,16 @@ impl Refusal {
     }
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line; a cause that its error says already is not said again.
 #[must_use]
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
         cause = error.source();
     }
     text

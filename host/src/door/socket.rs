@@ -58,16 +58,6 @@ pub enum SocketError {
     },
 }
 
-/// Serves a router on a socket at `path` until `stop` is cancelled. The directory must be its owner's alone (0700); a
-/// socket that nobody answers on is replaced.
-///
-/// # Errors
-/// When another gate answers there, or the socket cannot be made.
-pub async fn serve_socket(path: &Path, router: Router, stop: CancellationToken) -> Result<(), SocketError> {
-    Socket::bind(path).await?.serve(router, stop).await;
-    Ok(())
-}
-
 async fn bound(path: &Path) -> Result<Socket, SocketError> {
     let failed = |source| SocketError::Bind { path: path.to_owned(), source };
     match UnixStream::connect(path).await {
