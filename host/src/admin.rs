@@ -1,23 +1,34 @@
-//! What the owner does: one list of commands, the same over the Unix socket of a running gate and on a store that no gate
-//! has open.
+//! What persons do to a gate: one list of commands, the same over the Unix socket of a running gate, at the owners' door,
+//! and on a store that no gate has open.
+//!
+//! Whoever gives a command is an [`Actor`], known by a credential or by the operating system, never by what the command
+//! says. What changes something is in the audit log with it, in the same durable group.
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::audit::{self, Entry, Status as AuditStatus};
+use crate::audit;
 use crate::call::CorrelationId;
 use crate::clock::Clock;
-use crate::config::span;
-use crate::identity::{self, AgentRecord, NewAgent, RegisterError, Status};
-use crate::ledger::{self, amount};
-use crate::policy::Policies;
+use crate::gate::Gate;
+use crate::identity::{Actor, Kind, NewAgent, RegisterError, Status};
+use crate::seal::StoreKey;
 use crate::store::{Store, StoreError};
 use crate::task;
+
+mod agent;
+mod person;
+mod policy;
+mod spend;
+
+pub use policy::policy_list;
 
 /// The most entries of the audit log that one command returns.
 pub const TAIL_MAX: usize = 10_000;
 
-/// Something the owner wants.
+/// Something that a person wants.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
@@ -37,6 +48,20 @@ pub enum Command {
         /// What it is to be.
         status: Status,
     },
+    /// A new person; the key is in the answer and nowhere else.
+    PersonAdd {
+        /// The person's name.
+        name: String,
+        /// `owner`, `approver` or `auditor`.
+        kind: Kind,
+    },
+    /// All persons.
+    PersonList,
+    /// A person may do nothing any more.
+    PersonRevoke {
+        /// The person's name or id.
+        name: String,
+    },
     /// What stands on the accounts.
     SpendShow {
         /// Only this account.
@@ -55,10 +80,44 @@ pub enum Command {
     PolicyList,
 }
 
+/// Who may give a command, besides an owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Besides {
+    /// Nobody.
+    Nobody,
+    /// Auditors: it changes nothing.
+    Auditors,
+}
+
+impl Command {
+    fn besides(&self) -> Besides {
+        match self {
+            Self::AgentAdd(_) | Self::AgentStatus { .. } | Self::PersonAdd { .. } | Self::PersonRevoke { .. } => {
+                Besides::Nobody
+            }
+            Self::AgentList
+            | Self::AgentShow { .. }
+            | Self::PersonList
+            | Self::SpendShow { .. }
+            | Self::AuditTail { .. }
+            | Self::AuditVerify
+            | Self::PolicyList => Besides::Auditors,
+        }
+    }
+
+    fn allows(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Owner => true,
+            Kind::Auditor => self.besides() == Besides::Auditors,
+            Kind::Approver | Kind::Agent => false,
+        }
+    }
+}
+
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// About agents.
+    /// About agents and persons.
     #[error(transparent)]
     Register(#[from] RegisterError),
     /// The store.
@@ -70,36 +129,70 @@ pub enum AdminError {
     /// A word of the command makes no sense.
     #[error("{0}")]
     Usage(String),
+    /// Not for this kind of person.
+    #[error("`{name}` is {kind} here, and may not do that: ask an owner")]
+    Forbidden {
+        /// Who asked.
+        name: String,
+        /// What they are, with its article.
+        kind: &'static str,
+    },
+    /// It needs a gate that runs.
+    #[error("no gate is running here; start it with `portcullis serve`")]
+    NotRunning,
     /// No randomness.
     #[error("the system has no randomness: {0}")]
     Random(#[from] getrandom::Error),
 }
 
-/// Carries commands out.
+/// Carries commands out. Cheap to clone.
 #[derive(Clone)]
 pub struct Admin {
     store: Store,
+    key: Arc<StoreKey>,
     clock: Clock,
-    policies: Option<Policies>,
+    gate: Option<Arc<Gate>>,
 }
 
 impl Admin {
-    /// On a store, with the policies of the gate that runs on it.
+    /// On a store that no gate has open.
     #[must_use]
-    pub fn new(store: Store, clock: Clock, policies: Option<Policies>) -> Self {
-        Self { store, clock, policies }
+    pub fn on_store(store: Store, key: Arc<StoreKey>, clock: Clock) -> Self {
+        Self { store, key, clock, gate: None }
     }
 
-    /// Carries a command out; what changes something is in the audit log with it.
+    /// On a gate that runs.
+    #[must_use]
+    pub fn on_gate(gate: Arc<Gate>, key: Arc<StoreKey>) -> Self {
+        Self { store: gate.store.clone(), key, clock: gate.clock.clone(), gate: Some(gate) }
+    }
+
+    fn gate(&self) -> Result<&Arc<Gate>, AdminError> {
+        self.gate.as_ref().ok_or(AdminError::NotRunning)
+    }
+
+    /// Carries a command out for somebody.
     ///
     /// # Errors
-    /// When it makes no sense, or the store cannot do it: then nothing has changed.
-    pub async fn run(&self, command: Command) -> Result<Value, AdminError> {
+    /// When they may not, it makes no sense, or the store cannot do it: then nothing has changed.
+    pub async fn run(&self, actor: &Actor, command: Command) -> Result<Value, AdminError> {
+        if !command.allows(actor.kind()) {
+            let kind = match actor.kind() {
+                Kind::Agent => "an agent",
+                Kind::Owner => "an owner",
+                Kind::Approver => "an approver",
+                Kind::Auditor => "an auditor",
+            };
+            return Err(AdminError::Forbidden { name: actor.name().to_owned(), kind });
+        }
         match command {
-            Command::AgentAdd(new) => self.agent_add(new).await,
-            Command::AgentList => Ok(identity::agents(&self.store)?.iter().map(shown).collect::<Vec<_>>().into()),
-            Command::AgentShow { name } => Ok(shown(&identity::find_agent(&self.store, &name)?)),
-            Command::AgentStatus { name, status } => self.agent_status(name, status).await,
+            Command::AgentAdd(new) => self.agent_add(actor, new).await,
+            Command::AgentList => self.agent_list(),
+            Command::AgentShow { name } => self.agent_show(&name),
+            Command::AgentStatus { name, status } => self.agent_status(actor, name, status).await,
+            Command::PersonAdd { name, kind } => self.person_add(actor, name, kind).await,
+            Command::PersonList => self.person_list(),
+            Command::PersonRevoke { name } => self.person_revoke(actor, name).await,
             // What reads much of the store goes where no call waits for it.
             Command::SpendShow { account, window } => {
                 let admin = self.clone();
@@ -114,81 +207,13 @@ impl Admin {
                 let store = self.store.clone();
                 Ok(json!(task::blocking(move || audit::verify(&store)).await?))
             }
-            Command::PolicyList => self.policy_list(),
+            Command::PolicyList => policy_list(&self.gate()?.policies),
         }
     }
 
-    async fn agent_add(&self, new: NewAgent) -> Result<Value, AdminError> {
-        let (now, id) = (self.clock.now(), CorrelationId::random()?);
-        let (agent, key) = self
-            .store
-            .commit(move |tx| {
-                let (agent, key) = identity::add_agent(tx, now, new)?;
-                let entry = Entry::new(now, id, "agent.add", AuditStatus::Completed).metadata("agent", shown(&agent));
-                audit::append(tx, &entry)?;
-                Ok::<_, AdminError>((agent, key))
-            })
-            .await?;
-        Ok(json!({ "name": agent.name, "id": agent.id, "roles": agent.roles, "key": key.as_str() }))
+    /// An entry of the audit log about something that a person does, now.
+    fn entry(&self, actor: &Actor, action: &str) -> Result<audit::Entry, AdminError> {
+        let id = CorrelationId::random()?;
+        Ok(audit::Entry::new(self.clock.now(), id, action, audit::Status::Completed).actor(actor))
     }
-
-    async fn agent_status(&self, name: String, status: Status) -> Result<Value, AdminError> {
-        let (now, id) = (self.clock.now(), CorrelationId::random()?);
-        let agent = self
-            .store
-            .commit(move |tx| {
-                let agent = identity::set_status(tx, &name, status)?;
-                let action = match status {
-                    Status::Active => "agent.release",
-                    Status::Quarantined => "agent.quarantine",
-                    Status::Revoked => "agent.revoke",
-                };
-                let entry = Entry::new(now, id, action, AuditStatus::Completed).metadata("agent", shown(&agent));
-                audit::append(tx, &entry)?;
-                Ok::<_, AdminError>(agent)
-            })
-            .await?;
-        Ok(shown(&agent))
-    }
-
-    fn spend(&self, account: Option<String>, window: &str) -> Result<Value, AdminError> {
-        let span = span::parse(window).map_err(|error| AdminError::Usage(error.to_string()))?;
-        let rows = ledger::statement(&self.store, self.clock.now(), span)?;
-        Ok(rows
-            .into_iter()
-            .filter(|(name, ..)| account.as_ref().is_none_or(|wanted| wanted == name))
-            .map(|(account, currency, spent, held)| {
-                let (spent, held) = (amount::show(spent, &currency), amount::show(held, &currency));
-                json!({ "account": account, "currency": currency, "window": window, "spent": spent, "held": held })
-            })
-            .collect::<Vec<_>>()
-            .into())
-    }
-
-    fn policy_list(&self) -> Result<Value, AdminError> {
-        let policies = self.policies.as_ref().ok_or_else(|| AdminError::Usage("no gate is running here".into()))?;
-        policy_list(policies)
-    }
-}
-
-/// The policies of a set, in order.
-///
-/// # Errors
-/// When there is no set.
-pub fn policy_list(policies: &Policies) -> Result<Value, AdminError> {
-    let none = || policies.why().unwrap_or_else(|| "there are no policies".into());
-    let set = policies.set().map_err(|_| AdminError::NoPolicy(none()))?;
-    Ok(json!(set.list()))
-}
-
-fn shown(agent: &AgentRecord) -> Value {
-    json!({
-        "id": agent.id,
-        "name": agent.name,
-        "owner": agent.owner,
-        "roles": agent.roles,
-        "trust": agent.trust,
-        "status": agent.status,
-        "created_at": agent.created_at.to_string(),
-    })
 }

@@ -32,6 +32,7 @@ pub mod socket;
 mod tests;
 
 pub use command::commands;
+use listen::Peer;
 pub use listen::serve;
 
 /// What lies behind the doors.
@@ -137,5 +138,8 @@ async fn ready<G: Pipeline>(State(door): State<Door<G>>) -> Response {
 
 /// The other end's address.
 fn address(extensions: &Extensions) -> Option<IpAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip().to_canonical())
+    match extensions.get::<ConnectInfo<Peer>>()?.0 {
+        Peer::Address(peer) => Some(peer.ip().to_canonical()),
+        Peer::User(_) => None,
+    }
 }

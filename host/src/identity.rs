@@ -5,14 +5,16 @@
 
 use serde::{Deserialize, Serialize};
 
+mod actor;
 pub mod api_key;
 mod register;
 #[cfg(test)]
 mod tests;
 
+pub use actor::Actor;
 pub use register::{
     AgentRecord, NewAgent, PersonRecord, RegisterError, Status, add_agent, add_person, agents, authenticate,
-    find_agent, set_status,
+    find_agent, persons, revoke_person, set_status,
 };
 
 /// What a principal is. Never a role.

@@ -28,6 +28,14 @@ pub enum Code {
     Denied,
     /// A limit would be passed.
     CapExceeded,
+    /// A person has to agree first.
+    ApprovalRequired,
+    /// A person said no.
+    ApprovalRejected,
+    /// Nobody decided in time.
+    ApprovalExpired,
+    /// The tool's definition changed and awaits the owner.
+    ToolWithheld,
     /// The policy trapped or returned nonsense.
     PolicyFault,
     /// The policy passed one of its limits.
@@ -58,6 +66,10 @@ impl Code {
             Code::OutcomeUnknown => "outcome_unknown",
             Code::Denied => "denied",
             Code::CapExceeded => "cap_exceeded",
+            Code::ApprovalRequired => "approval_required",
+            Code::ApprovalRejected => "approval_rejected",
+            Code::ApprovalExpired => "approval_expired",
+            Code::ToolWithheld => "tool_withheld",
             Code::PolicyFault => "policy_fault",
             Code::PolicyLimit => "policy_limit",
             Code::NoPolicy => "no_policy",
@@ -72,11 +84,13 @@ impl Code {
     #[must_use]
     pub fn status(self) -> u16 {
         match self {
+            Code::ApprovalRequired => 202,
             Code::InvalidArguments => 400,
             Code::Unauthenticated => 401,
-            Code::Denied | Code::CapExceeded => 403,
+            Code::Denied | Code::CapExceeded | Code::ApprovalRejected | Code::ToolWithheld => 403,
             Code::UnknownTool => 404,
             Code::IdempotencyKeyConflict | Code::IdempotencyKeyInProgress | Code::OutcomeUnknown => 409,
+            Code::ApprovalExpired => 410,
             Code::RateLimited => 429,
             Code::UpstreamUnavailable | Code::UpstreamError => 502,
             Code::PolicyFault | Code::PolicyLimit | Code::NoPolicy | Code::StoreUnavailable | Code::Overloaded => 503,
@@ -101,6 +115,8 @@ pub struct Refusal {
     pub policy: Option<String>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// The approval that is waited for, or was refused.
+    pub approval: Option<String>,
     /// Facts for programs.
     pub details: Option<serde_json::Value>,
     /// For the log only.
@@ -110,7 +126,15 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a message for the caller.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), policy: None, retry_after: None, details: None, private: None }
+        Self {
+            code,
+            message: message.into(),
+            policy: None,
+            retry_after: None,
+            approval: None,
+            details: None,
+            private: None,
+        }
     }
 
     /// Adds the policy that refused.
@@ -124,6 +148,13 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
+        self
+    }
+
+    /// Adds the approval that it is about.
+    #[must_use]
+    pub fn approval(mut self, id: impl Into<String>) -> Self {
+        self.approval = Some(id.into());
         self
     }
 
@@ -153,6 +184,9 @@ impl Refusal {
         }
         if let Some(wait) = self.retry_after {
             body.insert("retry_after_ms".into(), json!(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)));
+        }
+        if let Some(approval) = &self.approval {
+            body.insert("approval".into(), json!(approval));
         }
         if let Some(details) = &self.details {
             body.insert("details".into(), details.clone());

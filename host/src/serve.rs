@@ -100,6 +100,8 @@ pub struct Running {
     pub socket: PathBuf,
     /// The gate itself.
     pub gate: Arc<Gate>,
+    /// The store's key.
+    pub key: Arc<StoreKey>,
     stop: CancellationToken,
     doors: Vec<JoinHandle<()>>,
 }
@@ -124,22 +126,22 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
             "calls of earlier runs have no known outcome: their keys and their money stay held"
         );
     }
-    let stop = CancellationToken::new();
+    let (stop, key) = (CancellationToken::new(), Arc::new(key));
     let gate = Arc::new(Gate {
-        store: store.clone(),
+        store,
         admission: Admission::new(config.limits, clock.clone()),
         catalog: Catalog::new(config.servers, config.tools, clock.clone()),
-        idempotency: Idempotency::new(Arc::new(key)),
-        policies: policies.clone(),
+        idempotency: Idempotency::new(Arc::clone(&key)),
+        policies,
         ceilings: config.ceilings,
         crowd: Crowd::default(),
         folder: Folder::default(),
-        clock: clock.clone(),
+        clock,
     });
     let mut doors = Vec::new();
 
     let socket = socket_path(&config.data);
-    let admin = door::commands(Admin::new(store, clock, Some(policies)));
+    let admin = door::commands(Admin::on_gate(Arc::clone(&gate), Arc::clone(&key)));
     let bound = Socket::bind(&socket).await?;
     doors.push(task::spawn("socket", bound.serve(admin, stop.clone())));
 
@@ -153,7 +155,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         DoorOptions { allowed_hosts: config.allowed_hosts, allowed_origins: config.allowed_origins, listen: agents };
     let router = door::agents(Arc::clone(&gate), options);
     doors.push(task::spawn("agents' door", door::serve(listener, router, stop.clone())));
-    Ok(Running { agents, socket, gate, stop, doors })
+    Ok(Running { agents, socket, gate, key, stop, doors })
 }
 
 async fn fold(gate: Arc<Gate>, stop: CancellationToken) {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use super::mask::{self, Masked};
 use crate::call::{CorrelationId, IdempotencyKey, Origin};
 use crate::clock::Timestamp;
-use crate::identity::Principal;
+use crate::identity::{Actor, Principal};
 use crate::json;
 use crate::refusal::Code;
 
@@ -135,6 +135,14 @@ impl Entry {
         self.principal_id = Some(principal.id.clone());
         self.role = Some(principal.roles.join(","));
         self
+    }
+
+    /// Adds which person did it.
+    #[must_use]
+    pub fn actor(mut self, actor: &Actor) -> Self {
+        self.principal = Some(actor.name().to_owned());
+        self.principal_id = Some(actor.id().to_owned());
+        self.metadata("kind", actor.kind().as_str())
     }
 
     /// Adds which door it came in by.

@@ -1,11 +1,14 @@
 //! How commands reach the store: through the socket of the gate that runs on it, or else by opening it.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::admin::{Admin, AdminError, Command};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::socket::{self, SocketError};
+use crate::identity::Actor;
 use crate::serve::{self, StartError};
 use crate::task;
 
@@ -28,8 +31,9 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, Clie
         return Ok(answer);
     }
     let data = config.data.clone();
-    let (store, _key) = task::blocking(move || serve::open_store(&data)).await?;
-    let done = Admin::new(store.clone(), Clock::system(), None).run(command).await;
+    let (store, key) = task::blocking(move || serve::open_store(&data)).await?;
+    let admin = Admin::on_store(store.clone(), Arc::new(key), Clock::system());
+    let done = admin.run(&Actor::this_user(), command).await;
     store.close().await;
     Ok(done?)
 }

@@ -2,6 +2,7 @@
 //! real MCP server in a process of its own, and the agents are real MCP clients over HTTP.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::{Failure, audit, init, out};
 use crate::admin::{Admin, Command};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::identity::NewAgent;
+use crate::identity::{Actor, NewAgent};
 use crate::serve::{self, Running};
 use crate::telemetry;
 
@@ -50,7 +51,7 @@ async fn tell(running: &Running, directory: &Path) -> Result<(), Failure> {
     if !readiness.ready || readiness.degraded {
         return Err(Failure::Said(format!("the gate is not ready: {}", readiness.reasons.join("; "))));
     }
-    let admin = Admin::new(running.gate.store.clone(), Clock::system(), Some(running.gate.policies.clone()));
+    let admin = Admin::on_gate(Arc::clone(&running.gate), Arc::clone(&running.key));
     let url = format!("http://{}/mcp", running.agents);
     let reader = connect(&admin, &url, "scout", "reader").await?;
     let trader = connect(&admin, &url, "trader", "trader").await?;
@@ -58,11 +59,11 @@ async fn tell(running: &Running, directory: &Path) -> Result<(), Failure> {
 
     out.line("")?;
     out.line(&out.tone(Tone::Loud, "The audit log"))?;
-    let entries = admin.run(Command::AuditTail { count: 100 }).await.map_err(said)?;
+    let entries = admin.run(&Actor::this_user(), Command::AuditTail { count: 100 }).await.map_err(said)?;
     for entry in entries.as_array().into_iter().flatten() {
         out.line(&audit::line(&out, entry))?;
     }
-    let report = admin.run(Command::AuditVerify).await.map_err(said)?;
+    let report = admin.run(&Actor::this_user(), Command::AuditVerify).await.map_err(said)?;
     let verified = report.get("ok") == Some(&json!(true));
     let word = if verified { out.tone(Tone::Good, "verified") } else { out.tone(Tone::Bad, "NOT VERIFIED") };
     let text = |key: &str| super::show::cell(report.get(key));
@@ -78,7 +79,7 @@ async fn tell(running: &Running, directory: &Path) -> Result<(), Failure> {
 
 async fn connect(admin: &Admin, url: &str, name: &str, role: &str) -> Result<Agent, Failure> {
     let new = NewAgent { name: name.into(), roles: vec![role.into()], owner: None, trust: 50 };
-    let added = admin.run(Command::AgentAdd(new)).await.map_err(said)?;
+    let added = admin.run(&Actor::this_user(), Command::AgentAdd(new)).await.map_err(said)?;
     let key = added.get("key").and_then(Value::as_str).unwrap_or_default();
     Agent::connect(name, url, key).await
 }

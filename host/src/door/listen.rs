@@ -33,17 +33,26 @@ pub(super) trait Accept: Send {
     /// A connection.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// The next connection, and the address of its other end where it has one. May be dropped and called again.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
+    /// The next connection, and whose it is. May be dropped and called again.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
+}
+
+/// The other end of a connection, as a request's extensions have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// On a network.
+    Address(SocketAddr),
+    /// A process of this user, by the operating system's word.
+    User(u32),
 }
 
 impl Accept for TcpListener {
     type Io = TcpStream;
 
-    async fn accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+    async fn accept(&self) -> io::Result<(TcpStream, Peer)> {
         let (stream, peer) = TcpListener::accept(self).await?;
         stream.set_nodelay(true)?;
-        Ok((stream, Some(peer)))
+        Ok((stream, Peer::Address(peer)))
     }
 }
 
@@ -62,7 +71,7 @@ pub(super) async fn serve_on<A: Accept>(listener: A, router: Router, stop: Cance
         match stop.run_until_cancelled(listener.accept()).await {
             None => break,
             Some(Ok((io, peer))) => {
-                let place = peer.and_then(stranger).map(|address| Peers::place(&peers, address));
+                let place = stranger(peer).map(|address| Peers::place(&peers, address));
                 if matches!(place, Some(None)) {
                     tracing::debug!(?peer, "a connection was closed: its address has too many");
                     continue;
@@ -109,8 +118,11 @@ impl Peers {
 }
 
 /// The address of a peer on another machine. Those on this one, a proxy among them, share the connections that there are.
-fn stranger(peer: SocketAddr) -> Option<IpAddr> {
-    Some(peer.ip()).filter(|address| !address.to_canonical().is_loopback())
+fn stranger(peer: Peer) -> Option<IpAddr> {
+    match peer {
+        Peer::Address(peer) => Some(peer.ip()).filter(|address| !address.to_canonical().is_loopback()),
+        Peer::User(_) => None,
+    }
 }
 
 /// One machine has a whole /64 of IPv6 addresses to take turns with.
@@ -204,15 +216,13 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Draining<I> {
     }
 }
 
-async fn connection<I>(io: I, peer: Option<SocketAddr>, router: Router, stop: CancellationToken, patience: Patience)
+async fn connection<I>(io: I, peer: Peer, router: Router, stop: CancellationToken, patience: Patience)
 where
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
-        if let Some(peer) = peer {
-            request.extensions_mut().insert(ConnectInfo(peer));
-        }
+        request.extensions_mut().insert(ConnectInfo(peer));
         router.call(request)
     });
     let connection = http1::Builder::new()

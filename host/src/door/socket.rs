@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -17,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::listen::{Accept, serve_on};
+use super::listen::{Accept, Peer, serve_on};
 use crate::{limits, task};
 
 /// The socket's name in the data directory.
@@ -106,11 +105,11 @@ impl Socket {
 impl Accept for Socket {
     type Io = UnixStream;
 
-    async fn accept(&self) -> io::Result<(UnixStream, Option<SocketAddr>)> {
+    async fn accept(&self) -> io::Result<(UnixStream, Peer)> {
         loop {
             let (stream, _) = self.listener.accept().await?;
             match stream.peer_cred() {
-                Ok(peer) if may_speak(peer.uid(), self.owner) => return Ok((stream, None)),
+                Ok(peer) if may_speak(peer.uid(), self.owner) => return Ok((stream, Peer::User(peer.uid()))),
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "another user's connection to the socket was closed"),
                 Err(error) => tracing::warn!(%error, "a connection to the socket does not say whose it is"),
             }

@@ -95,6 +95,9 @@ pub enum RegisterError {
     /// Nobody by that name.
     #[error("there is no agent `{0}`; `portcullis agent list` shows them")]
     Unknown(String),
+    /// No person by that name.
+    #[error("there is no person `{0}`; `portcullis person list` shows them")]
+    UnknownPerson(String),
     /// Revoked is for ever.
     #[error("agent `{0}` is revoked, which cannot be undone; add another one")]
     Revoked(String),
@@ -241,8 +244,7 @@ pub fn add_person(
     kind: Kind,
 ) -> Result<(PersonRecord, Zeroizing<String>), RegisterError> {
     check_name(name)?;
-    let persons: Vec<PersonRecord> = tx.all_json(Prefix::Person)?;
-    if persons.iter().any(|person| person.name == name) {
+    if persons(tx)?.iter().any(|person| person.name == name) {
         return Err(RegisterError::Taken("a person", name.to_owned()));
     }
     let person =
@@ -250,6 +252,30 @@ pub fn add_person(
     tx.put_json(person_key(&person.id), &person)?;
     let key = add_credential(tx, Holder::Person(person.id.clone()))?;
     Ok((person, key))
+}
+
+/// All persons, by name.
+///
+/// # Errors
+/// The store's.
+pub fn persons(read: &dyn Read) -> Result<Vec<PersonRecord>, StoreError> {
+    let mut persons: Vec<PersonRecord> = read.all_json(Prefix::Person)?;
+    persons.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(persons)
+}
+
+/// Takes a person's access away, for ever and at once. What was decided before stands.
+///
+/// # Errors
+/// [`RegisterError::UnknownPerson`]; the store's.
+pub fn revoke_person(tx: &mut Tx<'_>, name: &str) -> Result<PersonRecord, RegisterError> {
+    let person = persons(tx)?
+        .into_iter()
+        .find(|person| person.id == name || person.name == name)
+        .ok_or_else(|| RegisterError::UnknownPerson(name.chars().take(80).collect()))?;
+    let person = PersonRecord { status: Status::Revoked, ..person };
+    tx.put_json(person_key(&person.id), &person)?;
+    Ok(person)
 }
 
 /// Sets whether an agent may call. Revoked is for ever.

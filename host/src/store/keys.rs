@@ -41,11 +41,21 @@ pub enum Prefix {
     AuditNode,
     /// Policy sets, by generation.
     Policy,
+    /// The components of policy sets, by digest.
+    Component,
+    /// Approvals, by id.
+    Approval,
+    /// Which approvals there are of a call, by agent, fingerprint and id.
+    ApprovalOf,
+    /// When approvals end and leave, by time and id.
+    ApprovalExpiry,
+    /// Accepted definitions of tools, by server and tool.
+    Pin,
 }
 
 impl Prefix {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 18] = [
         Self::Meta,
         Self::Agent,
         Self::Person,
@@ -59,6 +69,11 @@ impl Prefix {
         Self::AuditEntry,
         Self::AuditNode,
         Self::Policy,
+        Self::Component,
+        Self::Approval,
+        Self::ApprovalOf,
+        Self::ApprovalExpiry,
+        Self::Pin,
     ];
 
     /// The bytes that every key of this kind begins with.
@@ -78,6 +93,11 @@ impl Prefix {
             Self::AuditEntry => b"audit/e/",
             Self::AuditNode => b"audit/n/",
             Self::Policy => b"policy/",
+            Self::Component => b"component/",
+            Self::Approval => b"approval/r/",
+            Self::ApprovalOf => b"approval/o/",
+            Self::ApprovalExpiry => b"approval/e/",
+            Self::Pin => b"pin/",
         }
     }
 }

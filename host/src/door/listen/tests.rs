@@ -12,7 +12,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 async fn served(router: Router, request: &[u8], patience: Patience, buffer: usize) -> Option<String> {
     let (mut client, io) = duplex(buffer);
     client.write_all(request).await.unwrap();
-    let connection = connection(io, None, router, CancellationToken::new(), patience);
+    let connection = connection(io, Peer::User(0), router, CancellationToken::new(), patience);
     tokio::time::timeout(LONG / 2, connection).await.ok()?;
     let mut text = String::new();
     client.read_to_string(&mut text).await.unwrap();
@@ -61,12 +61,12 @@ async fn a_slow_reader_gets_all_of_its_answer() {
 }
 
 /// Connections that are made by hand.
-struct ByHand(tokio::sync::Mutex<mpsc::Receiver<(DuplexStream, Option<SocketAddr>)>>);
+struct ByHand(tokio::sync::Mutex<mpsc::Receiver<(DuplexStream, Peer)>>);
 
 impl Accept for ByHand {
     type Io = DuplexStream;
 
-    async fn accept(&self) -> io::Result<(DuplexStream, Option<SocketAddr>)> {
+    async fn accept(&self) -> io::Result<(DuplexStream, Peer)> {
         self.0.lock().await.recv().await.ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
@@ -79,7 +79,7 @@ async fn one_address_leaves_room_for_others() {
     let listener = ByHand(tokio::sync::Mutex::new(dialled));
     let serving = task::spawn("test door", serve_on(listener, router, stop.clone()));
     // The start of the answer; empty when the connection was closed.
-    let ask = async |peer: Option<SocketAddr>| {
+    let ask = async |peer: Peer| {
         let (mut client, io) = duplex(4096);
         client.write_all(REQUEST).await.unwrap();
         dial.send((io, peer)).await.unwrap();
@@ -87,7 +87,7 @@ async fn one_address_leaves_room_for_others() {
         let answered = client.read_exact(&mut start).await.is_ok();
         (client, answered)
     };
-    let greedy = Some(SocketAddr::from(([192, 0, 2, 1], 1)));
+    let greedy = Peer::Address(([192, 0, 2, 1], 1).into());
     let mut open = Vec::new();
     for _ in 0..limits::CONNECTIONS_OF_ADDRESS_MAX {
         let (client, answered) = ask(greedy).await;
@@ -97,8 +97,8 @@ async fn one_address_leaves_room_for_others() {
     for _ in 0..limits::CONNECTIONS_MAX {
         assert!(!ask(greedy).await.1);
     }
-    assert!(ask(Some(SocketAddr::from(([192, 0, 2, 2], 1)))).await.1);
-    for peer in [None, Some(SocketAddr::from(([127, 0, 0, 1], 1)))] {
+    assert!(ask(Peer::Address(([192, 0, 2, 2], 1).into())).await.1);
+    for peer in [Peer::User(0), Peer::Address(([127, 0, 0, 1], 1).into())] {
         for _ in 0..=limits::CONNECTIONS_OF_ADDRESS_MAX {
             let (client, answered) = ask(peer).await;
             assert!(answered);
