@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::approval as approvals;
 use crate::audit;
 use crate::call::CorrelationId;
 use crate::clock::Clock;
@@ -19,6 +20,8 @@ use crate::store::{Store, StoreError};
 use crate::task;
 
 mod agent;
+pub(crate) mod approval;
+mod outcome;
 mod person;
 mod policy;
 mod spend;
@@ -62,6 +65,32 @@ pub enum Command {
         /// The person's name or id.
         name: String,
     },
+    /// The newest approvals, newest first.
+    ApprovalList {
+        /// Only those that stand so.
+        status: Option<approvals::Status>,
+    },
+    /// One approval.
+    ApprovalShow {
+        /// Its id.
+        id: String,
+    },
+    /// A person decides on an approval.
+    ApprovalDecide {
+        /// Its id.
+        id: String,
+        /// What they say.
+        say: approvals::Say,
+    },
+    /// Calls whose outcome nobody knows.
+    OutcomeList,
+    /// An owner says what became of one.
+    OutcomeResolve {
+        /// The call's correlation id.
+        id: String,
+        /// Whether the tool ran.
+        executed: bool,
+    },
     /// What stands on the accounts.
     SpendShow {
         /// Only this account.
@@ -87,17 +116,26 @@ enum Besides {
     Nobody,
     /// Auditors: it changes nothing.
     Auditors,
+    /// Approvers.
+    Approvers,
+    /// Approvers and auditors: it changes nothing.
+    ApproversAndAuditors,
 }
 
 impl Command {
     fn besides(&self) -> Besides {
         match self {
-            Self::AgentAdd(_) | Self::AgentStatus { .. } | Self::PersonAdd { .. } | Self::PersonRevoke { .. } => {
-                Besides::Nobody
-            }
+            Self::AgentAdd(_)
+            | Self::AgentStatus { .. }
+            | Self::PersonAdd { .. }
+            | Self::PersonRevoke { .. }
+            | Self::OutcomeResolve { .. } => Besides::Nobody,
+            Self::ApprovalDecide { .. } => Besides::Approvers,
+            Self::ApprovalList { .. } | Self::ApprovalShow { .. } => Besides::ApproversAndAuditors,
             Self::AgentList
             | Self::AgentShow { .. }
             | Self::PersonList
+            | Self::OutcomeList
             | Self::SpendShow { .. }
             | Self::AuditTail { .. }
             | Self::AuditVerify
@@ -108,8 +146,9 @@ impl Command {
     fn allows(&self, kind: Kind) -> bool {
         match kind {
             Kind::Owner => true,
-            Kind::Auditor => self.besides() == Besides::Auditors,
-            Kind::Approver | Kind::Agent => false,
+            Kind::Auditor => matches!(self.besides(), Besides::Auditors | Besides::ApproversAndAuditors),
+            Kind::Approver => matches!(self.besides(), Besides::Approvers | Besides::ApproversAndAuditors),
+            Kind::Agent => false,
         }
     }
 }
@@ -117,6 +156,9 @@ impl Command {
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
+    /// About approvals.
+    #[error(transparent)]
+    Decide(#[from] approvals::DecideError),
     /// About agents and persons.
     #[error(transparent)]
     Register(#[from] RegisterError),
@@ -152,19 +194,27 @@ pub struct Admin {
     key: Arc<StoreKey>,
     clock: Clock,
     gate: Option<Arc<Gate>>,
+    /// Decisions on approvals take a person's own credential (`[approvals] socket = false`).
+    own_credential: bool,
 }
 
 impl Admin {
     /// On a store that no gate has open.
     #[must_use]
     pub fn on_store(store: Store, key: Arc<StoreKey>, clock: Clock) -> Self {
-        Self { store, key, clock, gate: None }
+        Self { store, key, clock, gate: None, own_credential: false }
     }
 
     /// On a gate that runs.
     #[must_use]
     pub fn on_gate(gate: Arc<Gate>, key: Arc<StoreKey>) -> Self {
-        Self { store: gate.store.clone(), key, clock: gate.clock.clone(), gate: Some(gate) }
+        Self { store: gate.store.clone(), key, clock: gate.clock.clone(), gate: Some(gate), own_credential: false }
+    }
+
+    /// Whether decisions on approvals take a person's own credential, also where the operating system says who asks.
+    #[must_use]
+    pub fn own_credential(self, own_credential: bool) -> Self {
+        Self { own_credential, ..self }
     }
 
     fn gate(&self) -> Result<&Arc<Gate>, AdminError> {
@@ -193,6 +243,11 @@ impl Admin {
             Command::PersonAdd { name, kind } => self.person_add(actor, name, kind).await,
             Command::PersonList => self.person_list(),
             Command::PersonRevoke { name } => self.person_revoke(actor, name).await,
+            Command::ApprovalList { status } => self.approval_list(status),
+            Command::ApprovalShow { id } => self.approval_show(&id),
+            Command::ApprovalDecide { id, say } => self.approval_decide(actor, id, say).await,
+            Command::OutcomeList => self.outcome_list(),
+            Command::OutcomeResolve { id, executed } => self.outcome_resolve(actor, id, executed).await,
             // What reads much of the store goes where no call waits for it.
             Command::SpendShow { account, window } => {
                 let admin = self.clone();

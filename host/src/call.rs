@@ -111,6 +111,18 @@ impl IdempotencyKey {
         Self(fingerprint.iter().fold("derived-".to_owned(), |key, byte| format!("{key}{byte:02x}")))
     }
 
+    /// The key of a call without one that uses an approval.
+    #[must_use]
+    pub fn of_approval(id: &str) -> Self {
+        Self(format!("approval-{id}"))
+    }
+
+    /// A key as the store has kept it.
+    #[must_use]
+    pub fn stored(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+
     /// The key's characters.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -191,7 +203,7 @@ pub struct Request {
 }
 
 /// A call that is known: who, what, which tool, when. Everything after the catalog works on this.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Call {
     /// The call's id.
     pub id: CorrelationId,

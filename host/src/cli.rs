@@ -10,10 +10,13 @@ use crate::config::{self, Config, ConfigError};
 use crate::refusal::causes;
 
 mod agent;
+mod approvals;
 mod audit;
 mod client;
 mod demo;
 mod init;
+mod outcome;
+mod person;
 mod policy;
 mod serve;
 pub mod show;
@@ -44,6 +47,15 @@ enum Word {
     /// Agents: who may call
     #[command(subcommand)]
     Agent(agent::Words),
+    /// Persons: who runs the gate, decides and audits
+    #[command(subcommand)]
+    Person(person::Words),
+    /// Approvals: what agents may do once a person agrees
+    #[command(subcommand)]
+    Approvals(approvals::Words),
+    /// Unknown outcomes: calls that may or may not have been executed
+    #[command(subcommand)]
+    Outcome(outcome::Words),
     /// Spending: what stands on the accounts
     #[command(subcommand)]
     Spend(spend::Words),
@@ -118,6 +130,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Word::Init(words) => init::run(words).await,
         Word::Serve(words) => serve::run(config, words).await,
         Word::Agent(words) => agent::run(config, words).await,
+        Word::Person(words) => person::run(config, words).await,
+        Word::Approvals(words) => approvals::run(config, words).await,
+        Word::Outcome(words) => outcome::run(config, words).await,
         Word::Spend(words) => spend::run(config, words).await,
         Word::Audit(words) => audit::run(config, words).await,
         Word::Policy(words) => policy::run(config, words).await,

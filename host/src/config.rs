@@ -27,6 +27,10 @@ pub struct Config {
     pub folder: PathBuf,
     /// Where agents come in. Default 127.0.0.1:8787.
     pub listen: SocketAddr,
+    /// Where persons come in. Default 127.0.0.1:8788.
+    pub admin: SocketAddr,
+    /// Whoever runs the gate can decide on approvals through the Unix socket without a credential. Default true.
+    pub approvals_by_socket: bool,
     /// Where the store is. Default `data`.
     pub data: PathBuf,
     /// Where `policies.toml` is. Default `policies`.

@@ -1,5 +1,5 @@
-//! How calls come in: the Model Context Protocol over HTTP (`mcp`), plain HTTP (`rest`), and the Unix socket of the
-//! command line ([`socket`]).
+//! How calls come in: the Model Context Protocol over HTTP (`mcp`) and plain HTTP (`rest`); and how persons do: the door
+//! for owners (`owners`) and the Unix socket of the command line ([`socket`]).
 //!
 //! A door checks what belongs to the transport (size, shape, `Host` and `Origin`), takes the credential and the raw
 //! arguments out of the request, and hands both to the gate. It decides nothing, and what it hands back is the gate's
@@ -26,6 +26,7 @@ mod credential;
 mod guard;
 mod listen;
 mod mcp;
+mod owners;
 mod rest;
 pub mod socket;
 #[cfg(test)]
@@ -34,6 +35,7 @@ mod tests;
 pub use command::commands;
 use listen::Peer;
 pub use listen::serve;
+pub use owners::owners;
 
 /// What lies behind the doors.
 pub trait Pipeline: Send + Sync + 'static {
@@ -59,6 +61,13 @@ pub trait Pipeline: Send + Sync + 'static {
         origin: Origin,
     ) -> impl Future<Output = Result<Vec<Arc<Tool>>, Box<Refused>>> + Send;
 
+    /// [`Gate::approval`].
+    fn approval(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<serde_json::Value>, Box<Refused>>> + Send;
+
     /// [`Gate::readiness`].
     fn readiness(&self) -> Readiness;
 }
@@ -83,6 +92,14 @@ impl Pipeline for Gate {
         origin: Origin,
     ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         Gate::tools(self, principal, origin).await
+    }
+
+    async fn approval(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        id: &str,
+    ) -> Result<Option<serde_json::Value>, Box<Refused>> {
+        Gate::approval(self, principal, id).await
     }
 
     fn readiness(&self) -> Readiness {
@@ -121,7 +138,8 @@ pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
         .route("/v1/tools", get(rest::tools::<G>))
         .route("/v1/tools/{name}", post(rest::call::<G>))
         .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(ready::<G>))
+        .route("/v1/approvals/{id}", get(rest::approval::<G>))
+        .route("/readyz", get(readyz::<G>))
         .fallback(|| async { answer::problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             answer::problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
@@ -130,8 +148,11 @@ pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
         .with_state(Door { gate, mcp })
 }
 
-async fn ready<G: Pipeline>(State(door): State<Door<G>>) -> Response {
-    let readiness = door.gate.readiness();
+async fn readyz<G: Pipeline>(State(door): State<Door<G>>) -> Response {
+    ready(&door.gate.readiness())
+}
+
+fn ready(readiness: &Readiness) -> Response {
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(readiness)).into_response()
 }

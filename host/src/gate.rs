@@ -1,7 +1,7 @@
 //! The pipeline: one call, step by step, and nothing else.
 //!
 //! The order in which the layers are asked is written down here and nowhere else: admission, identity, admission,
-//! catalog, idempotency, policy, commit, upstream, commit. Each step either hands on evidence or ends the call with a
+//! catalog, idempotency, approval, policy, commit, upstream, commit. Each step either hands on evidence or ends the call with a
 //! [`Refusal`]; the permit is made of all the evidence together. What cannot be decided is refused. Every call leaves its
 //! trail in the audit log: with the two commits, or, when it was refused before them, at its conclusion.
 
@@ -11,25 +11,28 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use crate::admission::{Admission, Folder};
+use crate::approval::Approvals;
 use crate::call::{CorrelationId, Origin, Request, ToolAnswer};
 use crate::catalog::{self, Catalog, Tool};
 use crate::clock::Clock;
 use crate::idempotency::{Idempotency, Seen};
 use crate::identity::{self, Principal};
 use crate::ledger::{Ceiling, Due};
-use crate::permit::{self, Agreed, NotPermitted};
-use crate::policy::Policies;
+use crate::permit::{self, Agreed, Layers, NotPermitted};
+use crate::policy::{Answer, Policies};
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
 use crate::task;
 use crate::verdict::Obligations;
 
+mod ask;
 mod crowd;
 mod end;
 mod facts;
 mod refuse;
 mod trail;
 
+use ask::Held;
 pub use crowd::Crowd;
 use facts::StoreFacts;
 use trail::Trail;
@@ -84,6 +87,8 @@ pub struct Gate {
     pub catalog: Catalog,
     /// Done already?
     pub idempotency: Idempotency,
+    /// Has a person agreed?
+    pub approvals: Approvals,
     /// May it?
     pub policies: Policies,
     /// What the host itself limits.
@@ -185,18 +190,37 @@ impl Gate {
             seen => return end::seen(seen),
         };
 
-        // May it: every policy that applies, each in a fresh sandbox. A policy that wants a person asked refuses here.
-        let facts = StoreFacts::new(self.store.clone(), Arc::clone(&call.principal), trail.time);
-        let judged = self.policies.judge(&set, &call, Arc::new(facts)).await;
-        trail.decisions = judged.decisions;
-        let allowed = judged.outcome?;
+        // Whether a person has agreed to it already; and whether it was done then.
+        let held = match self.held(&call)? {
+            Held::By(held) => held,
+            Held::Done(seen) => return end::seen(seen),
+        };
 
-        // The first commit: key, money and STARTED in one durable group. Only this makes a permit.
+        // May it: every policy that applies, each in a fresh sandbox. What a policy asks that nobody has answered yet is
+        // asked here.
+        let facts = StoreFacts::new(self.store.clone(), Arc::clone(&call.principal), trail.time);
+        let judged = self.policies.judge(&set, &call, held, Arc::new(facts)).await;
+        trail.decisions = judged.decisions;
+        let allowed = match judged.outcome? {
+            Answer::Allowed(allowed) => allowed,
+            Answer::Asked(asked) => return self.ask(trail, asked).await,
+        };
+        let call = Arc::clone(allowed.call());
+        trail.agreed(allowed.approval());
+
+        // The first commit: key, money, approval and STARTED in one durable group. Only this makes a permit.
         let agreed = Agreed { admitted, fresh, allowed };
         let started = |due: &[Due], obligations: &Obligations| trail.started(due, obligations);
-        let obtained = permit::obtain(agreed, &self.ceilings, started, &self.idempotency, &self.store).await;
-        let (permit, begun) = match obtained {
+        let layers = Layers {
+            idempotency: &self.idempotency,
+            approvals: &self.approvals,
+            ceilings: &self.ceilings,
+            store: &self.store,
+        };
+        let (permit, begun) = match permit::obtain(agreed, started, layers).await {
             Ok(permitted) => permitted,
+            Err(NotPermitted::Ask(asked)) => return self.ask(trail, *asked).await,
+            Err(NotPermitted::Approval(id)) => return Err(ask::gone(&id)),
             Err(NotPermitted::Seen(seen)) => return end::seen(seen),
             Err(NotPermitted::Due(error)) => return Err(refuse::due(&error)),
             Err(NotPermitted::Reserve(error)) => return Err(refuse::reserve(&error)),
@@ -263,6 +287,8 @@ enum Ended {
     Refused(Refusal),
     /// The same, before: the first call's id.
     RefusedBefore(String, Refusal),
+    /// It waits for a person, which is written down already.
+    Asked(Refusal),
 }
 
 fn refusal(code: Code, message: impl Into<String>) -> Refusal {

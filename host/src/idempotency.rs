@@ -26,7 +26,7 @@ mod record;
 mod tests;
 
 use record::{Claim, ClaimState};
-pub use record::{Open, open_calls};
+pub use record::{Open, is_open, open_calls};
 
 /// What is known of a call like this one.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ pub enum Kept {
         /// The upstream's message.
         message: String,
     },
+    /// There was an answer, which nobody has: an owner found out that the call was executed.
+    Resolved,
     /// Only the digest of an answer that was too large to keep.
     TooLarge {
         /// How large it was.
@@ -156,6 +158,12 @@ impl Idempotency {
     #[must_use]
     pub fn run(&self, id: CorrelationId) -> RunningCall {
         self.running.start(id)
+    }
+
+    /// Whether the call with this id is running.
+    #[must_use]
+    pub fn is_running(&self, id: &str) -> bool {
+        self.running.has(id)
     }
 
     /// Returns when no call is running.
@@ -250,7 +258,7 @@ impl Idempotency {
         Ok(Seen::Answered(first.to_owned(), kept))
     }
 
-    /// Claims a call, in the transaction that permits it. What is known is looked at again: another call may have been
+    /// Claims a call that uses this approval, in the transaction that permits it. What is known is looked at again: another call may have been
     /// quicker.
     ///
     /// # Errors
@@ -259,6 +267,7 @@ impl Idempotency {
         &self,
         tx: &mut Tx<'_>,
         call: &Call,
+        approval: Option<&str>,
         reservation: impl FnOnce(&mut Tx<'_>) -> Result<Reservation, crate::ledger::ReserveError>,
     ) -> Result<Result<Open, Seen>, crate::ledger::ReserveError> {
         let fresh = match self.look(tx, call)? {
@@ -273,7 +282,7 @@ impl Idempotency {
             crate::ledger::release(tx, &lost.reservation);
         }
         let reservation = reservation(tx)?;
-        Ok(Ok(record::put_open(tx, call, fresh.fingerprint, reservation)?))
+        Ok(Ok(record::put_open(tx, call, fresh.fingerprint, reservation, approval)?))
     }
 
     /// The call was answered: the answer is kept under its key for [`limits::IDEMPOTENCY_TTL`].
@@ -290,6 +299,14 @@ impl Idempotency {
         let sealed = self.key.seal("answer", &aad, &plain).map_err(|_| failed("sealed"))?;
         record::put_answer(tx, open, key, sealed, now.plus(limits::IDEMPOTENCY_TTL))?;
         record::drop_expired(tx, now)
+    }
+
+    /// An owner has found out that the call was executed: a retry is told so, and its answer is not known.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn resolved(&self, tx: &mut Tx<'_>, open: &Open, now: Timestamp) -> Result<(), StoreError> {
+        self.answered(tx, open, &Kept::Resolved, now)
     }
 
     /// The call was not executed: it may come again.

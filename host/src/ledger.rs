@@ -18,7 +18,7 @@ mod due;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Exceeded, Line, Reservation, ReserveError, release, reserve, settle, spent, statement};
+pub use book::{Exceeded, Line, Reservation, ReserveError, check, release, reserve, settle, spent, statement};
 pub use due::{Due, DueError, account_name, due};
 
 /// Whose spending a charge is added to.
@@ -46,6 +46,9 @@ pub struct Limit {
     pub window: Option<Duration>,
     /// A person is asked where the limit would be passed, instead of a refusal.
     pub ask: bool,
+    /// A person has agreed that this call passes it: it still covers the charge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub agreed: bool,
 }
 
 /// Money that a call moves, as a policy says it: unchecked text until [`due`] takes it.

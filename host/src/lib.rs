@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod approval;
 pub mod audit;
 pub mod call;
 pub mod catalog;

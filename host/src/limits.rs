@@ -51,6 +51,22 @@ pub const TOOLS_MAX: usize = 2_000;
 /// How long an answered key is kept.
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 3600);
 
+/// How long a person has to decide on an approval, and then its agent to use it, unless the policy that asks says
+/// otherwise.
+pub const APPROVAL_OPEN: Duration = Duration::from_secs(3600);
+
+/// The longest time that a policy can give for that.
+pub const APPROVAL_OPEN_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long an approval that is over can be looked up. Longer than the answer of the call that used it is kept.
+pub const APPROVAL_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Approvals of one agent that wait at a time: nobody reads more, and they are kept on disk.
+pub const APPROVALS_PENDING_MAX: usize = 256;
+
+/// Why a person said no, in characters.
+pub const REASON_CHARS_MAX: usize = 1_000;
+
 /// What a client is told to wait when the first call with its key has not ended.
 pub const RETRY_IN_PROGRESS: Duration = Duration::from_secs(1);
 

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use crate::admission::Admitted;
+use crate::approval::{Approvals, Held};
 use crate::audit::{self, Entry};
 use crate::call::Call;
 use crate::idempotency::{Fresh, Idempotency, Open, RunningCall, Seen};
 use crate::ledger::{self, Ceiling, Due, DueError, ReserveError};
-use crate::policy::Allowed;
+use crate::policy::{Allowed, Asked};
 use crate::store::keys::{Key, Prefix};
-use crate::store::{Store, Tx};
+use crate::store::{Store, StoreError, Tx};
 use crate::verdict::Obligations;
 
 /// The right to call an upstream once. Not `Clone`, and not to be made outside of this module:
@@ -50,7 +51,7 @@ pub struct Agreed {
     pub admitted: Admitted,
     /// Idempotency: not done yet.
     pub fresh: Fresh,
-    /// Policy: a policy said yes to this call, and none no.
+    /// Policy: a policy said yes to this call, and none no; with the approval that this rests on, where it does.
     pub allowed: Allowed,
 }
 
@@ -72,45 +73,69 @@ pub enum NotPermitted {
     Due(DueError),
     /// A limit would be passed, or the store said no.
     Reserve(ReserveError),
+    /// Limits would be passed that a person can agree to pass.
+    Ask(Box<Asked>),
+    /// The approval that it rests on was used, or ran out, meanwhile.
+    Approval(String),
 }
 
-/// The first commit: claims the key, reserves the money and writes STARTED, in one durable group; and only then is there
-/// a permit. `started` makes the entry out of what is charged.
+/// The layers that have a part in the first commit.
+#[derive(Clone, Copy)]
+pub struct Layers<'a> {
+    /// Which claims the key.
+    pub idempotency: &'a Idempotency,
+    /// Which uses the approval.
+    pub approvals: &'a Approvals,
+    /// What the host itself limits.
+    pub ceilings: &'a [Ceiling],
+    /// Where it is made durable.
+    pub store: &'a Store,
+}
+
+impl From<StoreError> for NotPermitted {
+    fn from(error: StoreError) -> Self {
+        Self::Reserve(error.into())
+    }
+}
+
+/// The first commit: claims the key, reserves the money, uses the approval and writes STARTED, in one durable group; and
+/// only then is there a permit. `started` makes the entry out of what is charged.
 ///
 /// # Errors
-/// When another call with the same key was quicker, a limit would be passed, or the store cannot commit: then nothing is
-/// claimed, reserved or written.
+/// When another call with the same key or approval was quicker, a limit would be passed, or the store cannot commit: then
+/// nothing is claimed, reserved, used or written.
 pub async fn obtain(
     agreed: Agreed,
-    ceilings: &[Ceiling],
     started: impl FnOnce(&[Due], &Obligations) -> Entry,
-    idempotency: &Idempotency,
-    store: &Store,
+    layers: Layers<'_>,
 ) -> Result<(Permit, Begun), NotPermitted> {
     let Agreed { admitted: _, fresh: _, allowed } = agreed;
     let (call, obligations) = (Arc::clone(allowed.call()), allowed.obligations());
-    let due = ledger::due(&obligations.charges, &call.principal, ceilings).map_err(NotPermitted::Due)?;
+    let due = ledger::due(&obligations.charges, &call.principal, layers.ceilings).map_err(NotPermitted::Due)?;
     let entry = started(&due, obligations);
-    let running = idempotency.run(call.id);
-    let (layer, claimed) = (idempotency.clone(), Arc::clone(&call));
-    let committed: Result<Result<Open, Seen>, ReserveError> = store
-        .commit(move |tx| {
-            let reserve = |tx: &mut Tx<'_>| ledger::reserve(tx, claimed.time, claimed.id, &due);
-            let open = match layer.claim(tx, &claimed, reserve)? {
-                Ok(open) => open,
-                Err(seen) => return Ok(Err(seen)),
-            };
-            let passed = Key::new(Prefix::Call).text(&claimed.principal.id).number(claimed.time.0);
-            tx.put(passed.bytes(&claimed.id.bytes()), claimed.tool.name.as_bytes());
-            audit::append(tx, &entry)?;
-            Ok(Ok(open))
-        })
-        .await;
-    match committed {
-        Ok(Ok(open)) => Ok((Permit { call }, Begun { open, running })),
-        Ok(Err(seen)) => Err(NotPermitted::Seen(seen)),
-        Err(error) => Err(NotPermitted::Reserve(error)),
-    }
+    let running = layers.idempotency.run(call.id);
+    let (idempotency, approvals) = (layers.idempotency.clone(), layers.approvals.clone());
+    let begun = layers.store.commit(move |tx| {
+        let (call, approval) = (allowed.call(), allowed.approval());
+        let reserve = |tx: &mut Tx<'_>| ledger::reserve(tx, call.time, call.id, &due);
+        let open = match idempotency.claim(tx, call, approval.map(Held::id), reserve) {
+            Ok(Ok(open)) => open,
+            Ok(Err(seen)) => return Err(NotPermitted::Seen(seen)),
+            Err(ReserveError::Ask(_)) => return Err(NotPermitted::Ask(Box::new(allowed.into_asked()))),
+            Err(error) => return Err(NotPermitted::Reserve(error)),
+        };
+        if let Some(held) = approval
+            && !approvals.use_up(tx, held, call)?
+        {
+            return Err(NotPermitted::Approval(held.id().to_owned()));
+        }
+        let passed = Key::new(Prefix::Call).text(&call.principal.id).number(call.time.0);
+        tx.put(passed.bytes(&call.id.bytes()), call.tool.name.as_bytes());
+        audit::append(tx, &entry)?;
+        Ok(open)
+    });
+    let open = begun.await?;
+    Ok((Permit { call }, Begun { open, running }))
 }
 
 impl Permit {

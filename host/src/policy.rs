@@ -41,12 +41,13 @@ pub use engine::{Engine, EngineError};
 pub use file::{FILE, Mode, Problem};
 pub use imports::{Facts, Read};
 pub use inspect::{InspectError, Inspection, Section, check, inspect};
-pub use judge::{Allowed, Decision, Failure, Judged};
+pub use judge::{Allowed, Answer, Asked, Decision, Failure, Judged, Questions};
 pub use load::{Description, LoadError, SettingsProblem};
 pub use sandbox::PolicyFailure;
 pub use set::{Listed, PolicySet};
 pub use vectors::{Difference, VectorError, VectorReport, run_vectors};
 
+use crate::approval::Held;
 use crate::call::Call;
 use crate::catalog::Tool;
 use crate::clock::Clock;
@@ -98,10 +99,17 @@ impl Policies {
         self.0.set.as_ref().err().cloned()
     }
 
-    /// Asks the policies about a call. Once it has begun, it goes on when its caller leaves.
-    pub async fn judge(&self, set: &Arc<PolicySet>, call: &Arc<Call>, facts: Arc<dyn Facts>) -> Judged {
+    /// Asks the policies about a call, with the approval that is held for it. Once it has begun, it goes on when its
+    /// caller leaves.
+    pub async fn judge(
+        &self,
+        set: &Arc<PolicySet>,
+        call: &Arc<Call>,
+        held: Option<Held>,
+        facts: Arc<dyn Facts>,
+    ) -> Judged {
         let (set, asked, clock) = (Arc::clone(set), Arc::clone(call), self.0.clock.clone());
-        let judged = self.0.pool.run(move || judge::judge(&set, &asked, facts, &clock)).await;
+        let judged = self.0.pool.run(move || judge::judge(&set, &asked, held, facts, &clock)).await;
         judged.unwrap_or_else(|error| Judged::undecided(undecided(&error)))
     }
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::admission::{Admission, Folder};
+use crate::approval::Approvals;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -23,8 +24,8 @@ use crate::seal::{SealError, StoreKey};
 use crate::store::{Options, Store, StoreError};
 use crate::{limits, task};
 
-/// How often folded refusals are looked at.
-const FOLD_EVERY: Duration = Duration::from_secs(10);
+/// How often folded refusals and approvals whose time is over are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
 
 /// Why the gate does not start. The message names the thing and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +53,10 @@ pub enum StartError {
     #[error("the policy engine does not start: {0}")]
     Engine(#[from] EngineError),
     /// An address.
-    #[error("cannot listen on {address}: {source}; is another gate running there, or is `gate.listen` wrong?")]
+    #[error("cannot listen on {address}: {source}; is another gate running there, or is `{key}` wrong?")]
     Listen {
+        /// The key of the configuration.
+        key: &'static str,
         /// Which.
         address: SocketAddr,
         /// Why.
@@ -96,6 +99,8 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
 pub struct Running {
     /// Where agents come in.
     pub agents: SocketAddr,
+    /// Where persons come in.
+    pub owners: SocketAddr,
     /// Where the command line comes in.
     pub socket: PathBuf,
     /// The gate itself.
@@ -132,6 +137,7 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
         admission: Admission::new(config.limits, clock.clone()),
         catalog: Catalog::new(config.servers, config.tools, clock.clone()),
         idempotency: Idempotency::new(Arc::clone(&key)),
+        approvals: Approvals::new(Arc::clone(&key)),
         policies,
         ceilings: config.ceilings,
         crowd: Crowd::default(),
@@ -141,26 +147,38 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let mut doors = Vec::new();
 
     let socket = socket_path(&config.data);
-    let admin = door::commands(Admin::on_gate(Arc::clone(&gate), Arc::clone(&key)));
+    let admin = Admin::on_gate(Arc::clone(&gate), Arc::clone(&key)).own_credential(!config.approvals_by_socket);
     let bound = Socket::bind(&socket).await?;
-    doors.push(task::spawn("socket", bound.serve(admin, stop.clone())));
+    let router = door::commands(Arc::clone(&gate), admin.clone());
+    doors.push(task::spawn("socket", bound.serve(router, stop.clone())));
 
     gate.catalog.keep();
-    doors.push(task::spawn("folded refusals", fold(Arc::clone(&gate), stop.clone())));
+    doors.push(task::spawn("housekeeping", housekeep(Arc::clone(&gate), stop.clone())));
 
-    let listen = |source| StartError::Listen { address: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-    let agents = listener.local_addr().map_err(listen)?;
+    let (allowed_hosts, allowed_origins) = (config.allowed_hosts, config.allowed_origins);
     let options =
-        DoorOptions { allowed_hosts: config.allowed_hosts, allowed_origins: config.allowed_origins, listen: agents };
-    let router = door::agents(Arc::clone(&gate), options);
+        |listen| DoorOptions { listen, allowed_hosts: allowed_hosts.clone(), allowed_origins: allowed_origins.clone() };
+    let (listener, owners) = listen("gate.admin", config.admin).await?;
+    let router = door::owners(Arc::clone(&gate), admin, options(owners));
+    doors.push(task::spawn("owners' door", door::serve(listener, router, stop.clone())));
+    let (listener, agents) = listen("gate.listen", config.listen).await?;
+    let router = door::agents(Arc::clone(&gate), options(agents));
     doors.push(task::spawn("agents' door", door::serve(listener, router, stop.clone())));
-    Ok(Running { agents, socket, gate, key, stop, doors })
+    Ok(Running { agents, owners, socket, gate, key, stop, doors })
 }
 
-async fn fold(gate: Arc<Gate>, stop: CancellationToken) {
-    while stop.run_until_cancelled(tokio::time::sleep(FOLD_EVERY)).await.is_some() {
+/// Listens at an address; the answer has the port that was taken.
+async fn listen(key: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { key, address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+async fn housekeep(gate: Arc<Gate>, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(HOUSEKEEPING)).await.is_some() {
         gate.write_folded(false).await;
+        gate.expire_approvals().await;
     }
     gate.write_folded(true).await;
 }

@@ -39,6 +39,34 @@ pub struct Question {
     pub obligations: Obligations,
 }
 
+/// Which policy, exactly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// Its name.
+    pub policy: String,
+    /// `sha256:…` of its component.
+    pub digest: String,
+    /// `sha256:…` of its settings.
+    pub settings_digest: String,
+}
+
+/// What one policy wants a person asked about a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The policy.
+    pub author: Author,
+    /// One sentence that says what would be done.
+    pub summary: String,
+    /// How long the question stays open, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_s: Option<u32>,
+    /// How many persons have to agree; at least 1.
+    pub quorum: u8,
+    /// It is about a limit of the policy that the call would pass.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passes_limit: bool,
+}
+
 /// What one policy said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -92,6 +92,28 @@ impl Caller {
         self.send(self.message("tools/call", Some(tool), &params)).await
     }
 
+    /// A call that refers to an approval.
+    pub(crate) async fn call_for(&self, tool: &str, arguments: &str, approval: &str) -> Answer {
+        if self.door == Door::Rest {
+            let request =
+                self.http.post(format!("{}/v1/tools/{tool}", self.base)).header("portcullis-approval", approval);
+            return self
+                .send(request.header(CONTENT_TYPE, "application/json").body(arguments.to_owned()))
+                .await
+                .unwrap();
+        }
+        let mut meta = self.meta();
+        meta["dev.portcullis/approval"] = approval.into();
+        let params = format!(r#"{{"name":{},"arguments":{arguments},"_meta":{meta}}}"#, json!(tool));
+        self.send(self.message("tools/call", Some(tool), &params)).await.unwrap()
+    }
+
+    /// A POST of JSON to a path.
+    pub(crate) async fn send_json(&self, path: &str, body: &Value) -> Answer {
+        let request = self.http.post(format!("{}{path}", self.base)).header(CONTENT_TYPE, "application/json");
+        self.send(request.body(body.to_string())).await.unwrap()
+    }
+
     /// An MCP request with parameters as they are written.
     pub(crate) async fn rpc(&self, method: &str, params: &str) -> Answer {
         self.send(self.message(method, None, params)).await.unwrap()
@@ -220,7 +242,8 @@ impl Answer {
                     id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
                 }),
                 "retry_after_ms" => value.as_u64().is_some_and(|wait_ms| wait_ms > 0),
-                "details" | "approval" => value.is_object(),
+                "approval" => value.as_str().is_some_and(|id| id.starts_with("appr_")),
+                "details" => value.is_object(),
                 _ => false,
             };
             assert!(fits, "`{member}` in {}", self.text);

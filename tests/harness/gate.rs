@@ -111,6 +111,7 @@ pub(crate) struct Gate {
 struct Running {
     child: Child,
     agents: String,
+    owners: String,
 }
 
 /// What a command said.
@@ -163,8 +164,9 @@ impl Gate {
         let line = line.unwrap().unwrap_or_else(|| panic!("the gate ended: {}", self.log()));
         let said: Value = serde_json::from_str(&line).unwrap();
         let agents = said["listening"]["agents"].as_str().unwrap().to_owned();
+        let owners = said["listening"]["admin"].as_str().unwrap().to_owned();
         assert_eq!(said["listening"]["socket"], self.folder().join("data/admin.sock").to_str().unwrap());
-        self.running = Some(Running { child, agents });
+        self.running = Some(Running { child, agents, owners });
     }
 
     /// Waits until the gate says that it is ready.
@@ -213,6 +215,17 @@ impl Gate {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.running.as_ref().expect("it runs").agents)
+    }
+
+    /// The owners' door.
+    pub(crate) fn owners_url(&self) -> String {
+        format!("http://{}", self.running.as_ref().expect("it runs").owners)
+    }
+
+    /// Adds a person; answers with their client for the owners' door.
+    pub(crate) async fn person(&self, name: &str, kind: &str) -> Caller {
+        let added = self.cli(&["person", "add", name, "--kind", kind, "--json"]).await.json();
+        Caller::new(self.owners_url(), added["key"].as_str(), Door::Rest)
     }
 
     pub(crate) fn log(&self) -> String {

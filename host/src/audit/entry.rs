@@ -128,6 +128,13 @@ impl Entry {
         self
     }
 
+    /// The same entry with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
     /// Adds who did it.
     #[must_use]
     pub fn principal(mut self, principal: &Principal) -> Self {

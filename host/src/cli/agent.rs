@@ -82,16 +82,8 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
                 return Ok(out.json(&answer)?);
             }
             let columns = ["name", "roles", "owner", "trust", "status", "id"];
-            let rows: Vec<Vec<String>> = answer
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|agent| columns.iter().map(|column| show::cell(agent.get(*column))).collect())
-                .collect();
-            if rows.is_empty() {
-                return Ok(out.line("There are no agents yet; `portcullis agent add NAME --role ROLE` adds one.")?);
-            }
-            Ok(out.table(&columns, &rows)?)
+            let none = "There are no agents yet; `portcullis agent add NAME --role ROLE` adds one.";
+            Ok(out.listing(&columns, &answer, none)?)
         }
         Words::Show { name, json } => {
             let answer = client::run(&config, Command::AgentShow { name }).await?;
@@ -111,9 +103,5 @@ async fn set(config: &crate::config::Config, name: String, status: Status) -> Re
 }
 
 fn fields(agent: &Value) -> Result<(), Failure> {
-    let out = out();
-    for column in ["name", "id", "owner", "roles", "trust", "status", "created_at"] {
-        out.line(&format!("{column:11} {}", show::cell(agent.get(column))))?;
-    }
-    Ok(())
+    Ok(out().fields(&["name", "id", "owner", "roles", "trust", "status", "created_at"], agent)?)
 }

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::admin::{Admin, AdminError, Command};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::socket::{self, SocketError};
-use crate::identity::Actor;
+use crate::identity::{self, Actor};
 use crate::serve::{self, StartError};
+use crate::store::Store;
 use crate::task;
 
 /// Why a command did not reach the store.
@@ -25,6 +27,27 @@ pub(crate) enum ClientError {
     Refused(String),
 }
 
+/// The person in whose name commands are given, instead of the user of this process.
+const PERSON_KEY: &str = "PORTCULLIS_PERSON_KEY";
+
+fn person_key() -> Result<Option<Zeroizing<String>>, ClientError> {
+    match std::env::var(PERSON_KEY) {
+        Ok(key) => Ok(Some(Zeroizing::new(key))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(ClientError::Refused(format!("{PERSON_KEY} is not UTF-8"))),
+    }
+}
+
+/// Who gives a command on a store that no gate has open.
+fn actor(store: &Store) -> Result<Actor, ClientError> {
+    let Some(key) = person_key()? else { return Ok(Actor::this_user()) };
+    let found = identity::authenticate(store, &key).map_err(AdminError::Store)?;
+    found
+        .as_ref()
+        .and_then(Actor::person)
+        .ok_or_else(|| ClientError::Refused(format!("the credential in {PERSON_KEY} is no person's, or not any more")))
+}
+
 /// Runs a command on the gate of this configuration, running or not.
 pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, ClientError> {
     if let Some(answer) = ask(config, &command).await? {
@@ -33,16 +56,22 @@ pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, Clie
     let data = config.data.clone();
     let (store, key) = task::blocking(move || serve::open_store(&data)).await?;
     let admin = Admin::on_store(store.clone(), Arc::new(key), Clock::system());
-    let done = admin.run(&Actor::this_user(), command).await;
+    let admin = admin.own_credential(!config.approvals_by_socket);
+    let done = match actor(&store) {
+        Ok(actor) => admin.run(&actor, command).await.map_err(ClientError::from),
+        Err(error) => Err(error),
+    };
     store.close().await;
-    Ok(done?)
+    done
 }
 
 /// Runs a command on the gate that runs there; none when none does.
 pub(crate) async fn ask(config: &Config, command: &Command) -> Result<Option<Value>, ClientError> {
     let path = &serve::socket_path(&config.data);
     let body = serde_json::to_value(command).map_err(|error| ClientError::Refused(error.to_string()))?;
-    match socket::request(path, socket::Method::POST, "/v1/command", Some(body)).await {
+    let key = person_key()?;
+    let credential = key.as_deref().map(String::as_str);
+    match socket::request(path, socket::Method::POST, "/v1/command", Some(body), credential).await {
         Ok((200, answer)) => Ok(Some(answer)),
         Ok((_, answer)) => {
             let message = answer.get("message").and_then(Value::as_str).unwrap_or("the gate refused the command");

@@ -32,6 +32,7 @@ pub(super) async fn run(_: Words) -> Result<(), Failure> {
     let file = init::write(directory.path())?;
     let mut config = Config::load(&file)?;
     config.listen = ([127, 0, 0, 1], 0).into();
+    config.admin = config.listen;
     let out = out();
     out.line(&format!(
         "{} a gate, its store and a marketplace in {}",

@@ -71,9 +71,10 @@ async fn say(running: &Running, json: bool) -> Result<(), Failure> {
     let out = out();
     if json {
         let socket = running.socket.display().to_string();
-        return Ok(out.json(&json!({ "listening": { "agents": running.agents.to_string(), "socket": socket } }))?);
+        return Ok(out.json(&json!({ "listening": { "agents": running.agents.to_string(), "admin": running.owners.to_string(), "socket": socket } }))?);
     }
     out.line(&format!("{} http://{}/mcp", out.tone(Tone::Loud, "agents"), running.agents))?;
+    out.line(&format!("{} http://{}", out.tone(Tone::Loud, "owners"), running.owners))?;
     running.settled().await;
     let readiness = running.gate.readiness();
     let state = if readiness.ready { out.tone(Tone::Good, "ready") } else { out.tone(Tone::Bad, "shut") };

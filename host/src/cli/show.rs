@@ -59,6 +59,28 @@ impl Out {
         writeln!(io::stdout(), "{value}")
     }
 
+    /// A list of JSON objects as a table, or what is said when it is empty.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn listing(&self, columns: &[&str], answer: &Value, none: &str) -> io::Result<()> {
+        let row = |item: &Value| columns.iter().map(|column| cell(item.get(*column))).collect();
+        let rows: Vec<Vec<String>> = answer.as_array().into_iter().flatten().map(row).collect();
+        if rows.is_empty() { self.line(none) } else { self.table(columns, &rows) }
+    }
+
+    /// Members of a JSON object, a line each; those that are not there are left out.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn fields(&self, names: &[&str], of: &Value) -> io::Result<()> {
+        let width = names.iter().map(|name| name.len()).max().unwrap_or_default();
+        names.iter().try_for_each(|name| match cell(of.get(*name)) {
+            text if text.is_empty() => Ok(()),
+            text => self.line(&format!("{name:width$}  {text}")),
+        })
+    }
+
     /// Rows under a heading, in columns as wide as needed.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Subcommand;
 
-use super::{Failure, client, load, out, show};
+use super::{Failure, client, load, out};
 use crate::admin::Command;
 use crate::config::span::{self, BadSpan};
 
@@ -37,14 +37,5 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
         return Ok(out.json(&answer)?);
     }
     let columns = ["account", "currency", "window", "spent", "held"];
-    let rows: Vec<Vec<String>> = answer
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|row| columns.iter().map(|column| show::cell(row.get(*column))).collect())
-        .collect();
-    if rows.is_empty() {
-        return Ok(out.line("Nothing was spent.")?);
-    }
-    Ok(out.table(&columns, &rows)?)
+    Ok(out.listing(&columns, &answer, "Nothing was spent.")?)
 }

@@ -40,6 +40,9 @@ fn known_keys(table: &toml::Table) -> Result<(), keys::UnknownKey> {
     if let Some(toml::Value::Table(gate)) = table.get("gate") {
         keys::check(gate, "gate.", schema::GATE)?;
     }
+    if let Some(toml::Value::Table(approvals)) = table.get("approvals") {
+        keys::check(approvals, "approvals.", schema::APPROVALS)?;
+    }
     let lists =
         [("server", schema::SERVER), ("limit", schema::LIMIT), ("tool", schema::TOOL), ("ceiling", schema::CEILING)];
     for (name, known) in lists {
@@ -53,9 +56,6 @@ fn known_keys(table: &toml::Table) -> Result<(), keys::UnknownKey> {
 }
 
 fn build(file: File, folder: &Path) -> Result<Config, String> {
-    if file.gate.admin.is_some() {
-        tracing::debug!("`gate.admin` is taken note of; owners use the command line");
-    }
     let alone = file.server.len() == 1;
     let mut names = HashSet::new();
     let servers = file
@@ -81,6 +81,8 @@ fn build(file: File, folder: &Path) -> Result<Config, String> {
         .collect::<Result<_, _>>()?;
     Ok(Config {
         listen: address("gate.listen", &file.gate.listen)?,
+        admin: address("gate.admin", &file.gate.admin)?,
+        approvals_by_socket: file.approvals.socket,
         data: folder.join(file.gate.data),
         policies: folder.join(file.gate.policies),
         allowed_hosts: file.gate.allowed_hosts,

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use super::IdempotencyRule;
 use crate::admission::{Per, Route};
 
-pub(super) const TOP: &[&str] = &["gate", "server", "limit", "tool", "ceiling"];
+pub(super) const TOP: &[&str] = &["gate", "approvals", "server", "limit", "tool", "ceiling"];
+pub(super) const APPROVALS: &[&str] = &["socket"];
 pub(super) const GATE: &[&str] = &["listen", "admin", "data", "policies", "allowed_hosts", "allowed_origins"];
 pub(super) const SERVER: &[&str] = &["name", "command", "url", "prefix", "share", "env", "timeout"];
 pub(super) const LIMIT: &[&str] = &["name", "tools", "route", "rate", "per", "quarantined"];
@@ -16,6 +17,8 @@ pub(super) const CEILING: &[&str] = &["account", "max", "currency", "window", "p
 pub(super) struct File {
     #[serde(default)]
     pub(super) gate: Gate,
+    #[serde(default)]
+    pub(super) approvals: Approvals,
     #[serde(default)]
     pub(super) server: Vec<Server>,
     #[serde(default)]
@@ -30,7 +33,7 @@ pub(super) struct File {
 #[serde(default)]
 pub(super) struct Gate {
     pub(super) listen: String,
-    pub(super) admin: Option<String>,
+    pub(super) admin: String,
     pub(super) data: String,
     pub(super) policies: String,
     pub(super) allowed_hosts: Vec<String>,
@@ -41,12 +44,24 @@ impl Default for Gate {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8787".into(),
-            admin: None,
+            admin: "127.0.0.1:8788".into(),
             data: "data".into(),
             policies: "policies".into(),
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
         }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+pub(super) struct Approvals {
+    pub(super) socket: bool,
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self { socket: true }
     }
 }
 

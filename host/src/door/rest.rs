@@ -15,6 +15,8 @@ use crate::{call, limits};
 
 /// draft-ietf-httpapi-idempotency-key-header-07
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// What `dev.portcullis/approval` is in the `_meta` of an MCP request.
+const APPROVAL: HeaderName = HeaderName::from_static("portcullis-approval");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// `GET /v1/tools`: the definitions of the tools that the caller sees.
@@ -30,6 +32,28 @@ pub(super) async fn tools<G: Pipeline>(State(door): State<Door<G>>, mut request:
             let definitions: Vec<String> = tools.iter().map(|tool| tool.definition.to_text()).collect();
             answer::json_text(StatusCode::OK, format!(r#"{{"tools":[{}]}}"#, definitions.join(",")))
         }
+        Err(refused) => answer::refusal(&refused),
+    }
+}
+
+/// `GET /v1/approvals/{id}`: how an approval of the caller's stands.
+pub(super) async fn approval<G: Pipeline>(
+    State(door): State<Door<G>>,
+    id: Result<Path<String>, PathRejection>,
+    mut request: Request,
+) -> Response {
+    let address = super::address(request.extensions());
+    let credential = credential::take(request.headers_mut());
+    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+        Ok(principal) => principal,
+        Err(refused) => return answer::refusal(&refused),
+    };
+    let Ok(Path(id)) = id else {
+        return answer::problem(StatusCode::BAD_REQUEST, "bad_path", "the approval's id is not UTF-8");
+    };
+    match door.gate.approval(&principal, &id).await {
+        Ok(Some(approval)) => answer::json_text(StatusCode::OK, approval.to_string()),
+        Ok(None) => answer::problem(StatusCode::NOT_FOUND, "not_found", "there is no such approval of yours"),
         Err(refused) => answer::refusal(&refused),
     }
 }
@@ -54,7 +78,7 @@ pub(super) async fn call<G: Pipeline>(
         tool,
         arguments: arguments(body::read(body).await),
         key: key(&parts.headers),
-        approval: None,
+        approval: approval_header(&parts.headers),
         origin: Origin::Rest,
         address,
         request_id: request_id(&parts.headers),
@@ -96,6 +120,12 @@ fn key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, BadKey> {
         // Which of two is meant is not for a gate to guess.
         (Some(_), Some(_)) => Err(BadKey),
     }
+}
+
+/// The approval that the call refers to.
+fn approval_header(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(APPROVAL)?.to_str().ok()?;
+    Some(text.chars().take(limits::REQUEST_ID_CHARS_MAX).collect())
 }
 
 fn request_id(headers: &HeaderMap) -> Option<String> {

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::http::HeaderValue;
 pub use axum::http::Method;
 use axum::http::Request;
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
@@ -129,7 +130,8 @@ impl Drop for Socket {
     }
 }
 
-/// Asks the gate that serves the socket at `path`: the status and the JSON of its answer (null when it is empty).
+/// Asks the gate that serves the socket at `path`, with a credential or as the user of this process: the status and the
+/// JSON of its answer (null when it is empty).
 ///
 /// # Errors
 /// When no gate answers there, or not with JSON.
@@ -138,10 +140,13 @@ pub async fn request(
     method: Method,
     uri: &str,
     body: Option<serde_json::Value>,
+    credential: Option<&str>,
 ) -> Result<(u16, serde_json::Value), SocketError> {
     let stream =
         UnixStream::connect(path).await.map_err(|source| SocketError::NotRunning { path: path.to_owned(), source })?;
-    converse(stream, method, uri, body).await.map_err(|source| SocketError::Broken { path: path.to_owned(), source })
+    converse(stream, method, uri, body, credential)
+        .await
+        .map_err(|source| SocketError::Broken { path: path.to_owned(), source })
 }
 
 async fn converse(
@@ -149,11 +154,17 @@ async fn converse(
     method: Method,
     uri: &str,
     body: Option<serde_json::Value>,
+    credential: Option<&str>,
 ) -> Result<(u16, serde_json::Value), Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong in it reaches the sender, too.
     let connection = task::spawn("socket client", connection);
     let mut request = Request::builder().method(method).uri(uri).header(HOST, "localhost");
+    if let Some(credential) = credential {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {credential}"))?;
+        bearer.set_sensitive(true);
+        request = request.header(AUTHORIZATION, bearer);
+    }
     let body = match body {
         Some(body) => {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -191,15 +202,15 @@ mod tests {
     async fn a_request_gets_its_answer_until_the_gate_stops() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join(FILE_NAME);
-        assert!(matches!(request(&path, Method::GET, "/empty", None).await, Err(SocketError::NotRunning { .. })));
+        assert!(matches!(request(&path, Method::GET, "/empty", None, None).await, Err(SocketError::NotRunning { .. })));
         let socket = Socket::bind(&path).await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let stop = CancellationToken::new();
         let serving = task::spawn("test socket", socket.serve(router(), stop.clone()));
         let body = json!({"a": [1, "é"]});
-        let answer = request(&path, Method::POST, "/echo", Some(body.clone())).await.unwrap();
+        let answer = request(&path, Method::POST, "/echo", Some(body.clone()), None).await.unwrap();
         assert_eq!(answer, (201, body));
-        assert_eq!(request(&path, Method::GET, "/empty", None).await.unwrap(), (200, Value::Null));
+        assert_eq!(request(&path, Method::GET, "/empty", None, None).await.unwrap(), (200, Value::Null));
         // One gate for one data directory.
         assert!(matches!(Socket::bind(&path).await, Err(SocketError::InUse(_))));
         stop.cancel();

@@ -82,6 +82,14 @@ impl Pipeline for Behind {
         Ok(vec![Arc::new(tool)])
     }
 
+    async fn approval(
+        self: &Arc<Self>,
+        _: &Arc<Principal>,
+        id: &str,
+    ) -> Result<Option<serde_json::Value>, Box<Refused>> {
+        Ok((id == "appr_1").then(|| serde_json::json!({ "id": id, "status": "pending" })))
+    }
+
     fn readiness(&self) -> Readiness {
         Readiness { ready: false, degraded: true, reasons: vec!["no policies".into()] }
     }

@@ -44,6 +44,15 @@ fn replay(first: String, kept: Kept) -> Ended {
     match kept {
         Kept::Result { result, is_error } => Ended::Replayed(first, ToolAnswer { result, is_error }),
         Kept::Error { code, message } => Ended::RefusedBefore(first, upstream_error(code, &message)),
+        Kept::Resolved => Ended::RefusedBefore(
+            first,
+            refusal(
+                Code::OutcomeUnknown,
+                "the gate's owner has found out that the tool ran; its answer never arrived, and it is not executed again: \
+                 look at its effect, and go on from there",
+            )
+            .details(json!({ "executed": true, "resolved": true })),
+        ),
         Kept::TooLarge { bytes, digest } => Ended::RefusedBefore(
             first,
             refusal(
@@ -119,7 +128,7 @@ impl Gate {
         let executed = matches!(close, Close::Answer { .. });
         let now = self.clock.now();
         let entry = trail.ended(now, status, &ended);
-        let layer = self.idempotency.clone();
+        let (layer, approvals) = (self.idempotency.clone(), self.approvals.clone());
         let Begun { open, running } = begun;
         let committed: Result<(), StoreError> = self
             .store
@@ -135,6 +144,9 @@ impl Gate {
                     }
                     Close::Release => {
                         layer.released(tx, &open);
+                        if let Some(approval) = &open.approval {
+                            approvals.give_back(tx, approval)?;
+                        }
                         ledger::release(tx, &open.reservation);
                     }
                     Close::Keep => layer.unknown(tx, &open, None)?,
@@ -171,7 +183,9 @@ impl Gate {
                 Ok(()) => Err(Box::new(Refused { correlation_id, refusal, replayed: true })),
                 Err(refusal) => Err(Box::new(Refused { correlation_id, refusal, replayed: false })),
             },
-            Ok(Ended::Refused(refusal)) => Err(Box::new(Refused { correlation_id, refusal, replayed: false })),
+            Ok(Ended::Refused(refusal) | Ended::Asked(refusal)) => {
+                Err(Box::new(Refused { correlation_id, refusal, replayed: false }))
+            }
             Err(refusal) => Err(self.refuse(trail, refusal, false).await),
         }
     }

@@ -14,6 +14,7 @@ use crate::call::{CorrelationId, Origin};
 use crate::config::span;
 use crate::identity::Principal;
 use crate::ledger::{DueError, Exceeded, ReserveError, amount};
+use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::StoreError;
 
@@ -70,9 +71,30 @@ pub(super) fn due(error: &DueError) -> Refusal {
 pub(super) fn reserve(error: &ReserveError) -> Refusal {
     match error {
         ReserveError::Exceeded(exceeded) => cap(exceeded),
+        ReserveError::Ask(exceeded) => exceeded.first().map_or_else(room_again, cap),
         ReserveError::Overflow(_) => refusal(Code::Denied, format!("the call was not made: {error}")),
         ReserveError::Store(error) => store(error),
     }
+}
+
+/// A limit was in the way a moment ago, and is not any more.
+pub(super) fn room_again() -> Refusal {
+    refusal(Code::Overloaded, "what is left to spend has just changed, so the call was not made: repeat it")
+        .retry_after(limits::RETRY_IN_PROGRESS)
+}
+
+/// What a person is asked where a call would pass a limit.
+pub(super) fn limit_passed(exceeded: &Exceeded) -> String {
+    let unit = if exceeded.counts { "charges" } else { &exceeded.currency };
+    let shown = |value| amount::show(value, unit);
+    let span = exceeded.window.map_or_else(|| "for one call".to_owned(), |window| format!("in {}", span::show(window)));
+    format!(
+        "pass the limit of {} {unit} {span} on account `{}`: {} is spent or held, this call asks for {}",
+        shown(exceeded.limit),
+        exceeded.account,
+        shown(exceeded.spent),
+        shown(exceeded.requested)
+    )
 }
 
 fn cap(exceeded: &Exceeded) -> Refusal {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Ended;
 use crate::admission::FoldKey;
+use crate::approval::Held;
 use crate::audit::{Entry, Status};
 use crate::call::{Call, CorrelationId, Origin, Request};
 use crate::clock::Timestamp;
@@ -28,6 +29,7 @@ pub(super) struct Trail {
     address: Option<IpAddr>,
     request_id: Option<String>,
     call: Option<Arc<Call>>,
+    approval: Option<String>,
 }
 
 impl Trail {
@@ -43,6 +45,7 @@ impl Trail {
             address: None,
             request_id: None,
             call: None,
+            approval: None,
         }
     }
 
@@ -86,6 +89,11 @@ impl Trail {
         self.call = Some(Arc::clone(call));
     }
 
+    /// It rests on an approval.
+    pub(super) fn agreed(&mut self, approval: Option<&Held>) {
+        self.approval = approval.map(|held| held.id().to_owned());
+    }
+
     fn entry(&self, status: Status) -> Entry {
         let mut entry = Entry::new(self.time, self.id, &self.action, status).metadata("generation", self.generation);
         if let Some(principal) = &self.principal {
@@ -99,6 +107,9 @@ impl Trail {
         }
         if let Some(address) = self.address {
             entry = entry.metadata("address", address.to_string());
+        }
+        if let Some(approval) = &self.approval {
+            entry = entry.metadata("approval", approval.as_str());
         }
         if let Some(call) = &self.call {
             entry = entry
@@ -132,6 +143,11 @@ impl Trail {
         self.entry(status).policies(self.decisions.iter().map(|decision| json!(decision)).collect())
     }
 
+    /// A person is asked, if this can be written down.
+    pub(super) fn asked(&self) -> Entry {
+        self.decided(Status::PendingConfirmation).code(Code::ApprovalRequired)
+    }
+
     /// It gets its permit, if this can be written down. `due` is what it is charged.
     pub(super) fn started(&self, due: &[Due], obligations: &Obligations) -> Entry {
         let charges: Vec<serde_json::Value> = due
@@ -151,7 +167,7 @@ impl Trail {
             Ended::Answered(answer) | Ended::Replayed(_, answer) => {
                 entry.metadata("is_error", answer.is_error).metadata("answer_bytes", answer.result.len())
             }
-            Ended::Refused(refusal) | Ended::RefusedBefore(_, refusal) => {
+            Ended::Refused(refusal) | Ended::RefusedBefore(_, refusal) | Ended::Asked(refusal) => {
                 entry.code(refusal.code).metadata("message", self.without_secrets(&refusal.message))
             }
         }

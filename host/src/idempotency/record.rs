@@ -55,6 +55,9 @@ pub struct Open {
     pub unknown: bool,
     /// The money it holds.
     pub reservation: Reservation,
+    /// The approval that it used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
     fingerprint: [u8; 32],
 }
 
@@ -142,11 +145,20 @@ pub fn open_calls(read: &dyn Read) -> Result<Vec<Open>, StoreError> {
     read.all_json(Prefix::OpenCall)
 }
 
+/// Whether a call is open, still.
+///
+/// # Errors
+/// The store's.
+pub fn is_open(read: &dyn Read, call: &Open) -> Result<bool, StoreError> {
+    Ok(open(read, &call.call)?.is_some())
+}
+
 pub(super) fn put_open(
     tx: &mut Tx<'_>,
     call: &Call,
     fingerprint: [u8; 32],
     reservation: Reservation,
+    approval: Option<&str>,
 ) -> Result<Open, StoreError> {
     let open = Open {
         call: call.id.to_string(),
@@ -157,6 +169,7 @@ pub(super) fn put_open(
         executed: None,
         unknown: false,
         reservation,
+        approval: approval.map(str::to_owned),
         fingerprint,
     };
     tx.put_json(open_key(&open.call), &open)?;

@@ -65,7 +65,7 @@ impl Bench {
         let layer = self.layer.clone();
         let claimed = self
             .store
-            .commit_blocking(move |tx| layer.claim(tx, &call, |_| Ok::<_, ReserveError>(Reservation::default())));
+            .commit_blocking(move |tx| layer.claim(tx, &call, None, |_| Ok::<_, ReserveError>(Reservation::default())));
         (claimed.unwrap().unwrap(), running)
     }
 
@@ -166,7 +166,7 @@ fn of_two_claims_the_second_is_told_of_the_first() {
     let (first, _running) = bench.claim(&PLAIN);
     let (layer, call) = (bench.layer.clone(), PLAIN.call());
     let second = bench.store.commit_blocking(move |tx| {
-        layer.claim(tx, &call, |_| panic!("money is reserved for a call that was not claimed"))
+        layer.claim(tx, &call, None, |_| panic!("money is reserved for a call that was not claimed"))
     });
     assert!(matches!(second, Ok(Err(Seen::InFlight(of))) if of == first.call));
 }

@@ -39,6 +39,12 @@ impl Actor {
         &self.id
     }
 
+    /// Whether it is known by the operating system's word alone.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.id.starts_with("uid:")
+    }
+
     /// The name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -37,6 +37,13 @@ struct Place {
     number: u64,
 }
 
+impl Reservation {
+    /// The accounts and currencies that it holds money on.
+    pub fn accounts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|place| (place.account.as_str(), place.currency.as_str()))
+    }
+}
+
 impl Place {
     fn key(&self) -> Vec<u8> {
         Key::new(Prefix::Ledger)
@@ -76,6 +83,9 @@ pub enum ReserveError {
     /// A limit would be passed.
     #[error("a limit would be passed")]
     Exceeded(Box<Exceeded>),
+    /// Limits would be passed that a person can agree to pass, and no other.
+    #[error("a limit would be passed that a person can agree to pass")]
+    Ask(Vec<Exceeded>),
     /// A sum is larger than is counted exactly.
     #[error("the sum on account `{0}` is larger than can be counted exactly")]
     Overflow(String),
@@ -160,8 +170,9 @@ pub fn reserve(tx: &mut Tx<'_>, now: Timestamp, call: CorrelationId, due: &[Due]
         return Ok(Reservation::default());
     }
     let now = book_time(tx, now)?;
-    for one in due {
-        check(tx, now, one)?;
+    let ask = check(tx, now, due)?;
+    if !ask.is_empty() {
+        return Err(ReserveError::Ask(ask));
     }
     let mut reservation = Reservation::default();
     for one in due {
@@ -180,7 +191,19 @@ pub fn reserve(tx: &mut Tx<'_>, now: Timestamp, call: CorrelationId, due: &[Due]
     Ok(reservation)
 }
 
-fn check(read: &dyn Read, now: Timestamp, due: &Due) -> Result<(), ReserveError> {
+/// Checks every limit of every charge, and holds nothing: the limits that would be passed unless a person agrees.
+///
+/// # Errors
+/// [`ReserveError::Exceeded`] for the first limit that would be passed; when a sum cannot be counted; the store's.
+pub fn check(read: &dyn Read, now: Timestamp, due: &[Due]) -> Result<Vec<Exceeded>, ReserveError> {
+    let mut ask = Vec::new();
+    for one in due {
+        check_one(read, now, one, &mut ask)?;
+    }
+    Ok(ask)
+}
+
+fn check_one(read: &dyn Read, now: Timestamp, due: &Due, ask: &mut Vec<Exceeded>) -> Result<(), ReserveError> {
     let overflow = || ReserveError::Overflow(due.account.clone());
     let longest = due.limits.iter().filter_map(|bound| bound.window).max().unwrap_or_default();
     let (mut book, mut counted) = (Vec::new(), Vec::new());
@@ -208,7 +231,7 @@ fn check(read: &dyn Read, now: Timestamp, due: &Due) -> Result<(), ReserveError>
         let spent = sum(counted.iter().map(|(_, amount)| *amount)).ok_or_else(overflow)?;
         let total = amount::add(spent, requested).ok_or_else(overflow)?;
         if total > bound.max {
-            return Err(ReserveError::Exceeded(Box::new(Exceeded {
+            let exceeded = Exceeded {
                 account: due.account.clone(),
                 currency: due.currency.clone(),
                 counts: bound.counts,
@@ -217,7 +240,12 @@ fn check(read: &dyn Read, now: Timestamp, due: &Due) -> Result<(), ReserveError>
                 spent,
                 requested,
                 resets_at: resets_at(bound, &counted, total),
-            })));
+            };
+            if bound.ask {
+                ask.push(exceeded);
+            } else {
+                return Err(ReserveError::Exceeded(Box::new(exceeded)));
+            }
         }
     }
     Ok(())

@@ -34,6 +34,8 @@ pub struct Bound {
     pub counts: bool,
     /// How far back spending counts; none is this one call.
     pub window: Option<Duration>,
+    /// A person is asked where it would be passed.
+    pub ask: bool,
 }
 
 /// Charges that cannot be booked.
@@ -113,8 +115,8 @@ pub fn due(charges: &[Charge], principal: &Principal, ceilings: &[Ceiling]) -> R
             let counts = limit.unit == amount::COUNT && charge.currency != amount::COUNT;
             if limit.unit == charge.currency || counts {
                 covered |= limit.unit == charge.currency;
-                let bound = Bound { max: amount::parse(&limit.max)?, counts, window: limit.window };
-                if !limits.contains(&bound) {
+                let bound = Bound { max: amount::parse(&limit.max)?, counts, window: limit.window, ask: limit.ask };
+                if !limit.agreed && !limits.contains(&bound) {
                     limits.push(bound);
                 }
             }
@@ -124,7 +126,7 @@ pub fn due(charges: &[Charge], principal: &Principal, ceilings: &[Ceiling]) -> R
         }
         for ceiling in ceilings.iter().filter(|ceiling| ceiling_holds(ceiling, &charge.account)) {
             let counts = ceiling.currency == amount::COUNT && charge.currency != amount::COUNT;
-            let bound = Bound { max: ceiling.max, counts, window: ceiling.window };
+            let bound = Bound { max: ceiling.max, counts, window: ceiling.window, ask: false };
             if (ceiling.currency == charge.currency || counts) && !limits.contains(&bound) {
                 limits.push(bound);
             }

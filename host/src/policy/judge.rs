@@ -11,12 +11,14 @@ use super::guest;
 use super::imports::{Facts, Read};
 use super::sandbox::{Input, PolicyFailure};
 use super::set::{Entry, PolicySet};
+use crate::approval::Held;
 use crate::call::Call;
 use crate::catalog::Tool;
 use crate::clock::Clock;
 use crate::identity::Principal;
+use crate::ledger::{self, Charge, Exceeded};
 use crate::refusal::{Code, Refusal};
-use crate::verdict::{Combined, Obligations, Question, Verdict, combine};
+use crate::verdict::{Ask, Author, Combined, Denial, Obligations, Question, Verdict, combine};
 
 /// What one policy made of a call. It goes to the audit log.
 #[derive(Clone, Debug, Serialize)]
@@ -35,6 +37,9 @@ pub struct Decision {
     /// Why it said nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Persons had agreed to what it asks.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub approved: bool,
     /// What it read before.
     pub reads: Vec<Read>,
     /// How long it took, in microseconds.
@@ -50,12 +55,65 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The evidence that every policy that applies was asked and that none objects. Only judging makes one.
+/// The evidence that every policy that applies was asked and that none objects. Only judging makes one. Where a policy
+/// did not object because persons agreed, their approval is in it.
 #[derive(Debug)]
 pub struct Allowed {
     call: Arc<Call>,
     generation: u64,
     obligations: Obligations,
+    approval: Option<Held>,
+    questions: Questions,
+}
+
+/// A call about which a person has to be asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// The call that was judged.
+    pub call: Arc<Call>,
+    /// What has to be done when it goes through after all.
+    pub obligations: Obligations,
+    /// What is asked.
+    pub questions: Questions,
+}
+
+/// What policies ask about a call, and what they would ask if a limit were passed.
+#[derive(Debug, Default)]
+pub struct Questions {
+    asks: Vec<Ask>,
+    /// Policies with limits that a person can agree to pass.
+    limits: Vec<(Author, Vec<Charge>)>,
+}
+
+impl Questions {
+    /// What is asked, in the order of the policies.
+    #[must_use]
+    pub fn asks(&self) -> &[Ask] {
+        &self.asks
+    }
+
+    /// A limit would be passed: the policies that set it ask, too.
+    pub fn limit_passed(&mut self, passed: &Exceeded, principal: &Principal, summary: &str) {
+        for (author, charges) in &self.limits {
+            let theirs = charges.iter().any(|charge| {
+                let account = ledger::account_name(&charge.account, principal);
+                charge.currency == passed.currency && account.is_ok_and(|account| account == passed.account)
+            });
+            if theirs {
+                let (author, summary) = (author.clone(), summary.to_owned());
+                self.asks.push(Ask { author, summary, expires_s: None, quorum: 1, passes_limit: true });
+            }
+        }
+    }
+}
+
+/// What the policies together make of a call that none of them refuses.
+#[derive(Debug)]
+pub enum Answer {
+    /// It may go on.
+    Allowed(Allowed),
+    /// A person is asked first.
+    Asked(Asked),
 }
 
 impl Allowed {
@@ -76,6 +134,19 @@ impl Allowed {
     pub fn obligations(&self) -> &Obligations {
         &self.obligations
     }
+
+    /// The approval without which it would not be allowed.
+    #[must_use]
+    pub fn approval(&self) -> Option<&Held> {
+        self.approval.as_ref()
+    }
+
+    /// A limit would be passed that a person can agree to pass: it is not allowed after all.
+    #[must_use]
+    pub fn into_asked(self) -> Asked {
+        let Self { call, obligations, questions, .. } = self;
+        Asked { call, obligations, questions }
+    }
 }
 
 /// A judged call.
@@ -84,7 +155,7 @@ pub struct Judged {
     /// What each policy that was asked made of it, in order.
     pub decisions: Vec<Decision>,
     /// What follows.
-    pub outcome: Result<Allowed, Refusal>,
+    pub outcome: Result<Answer, Refusal>,
 }
 
 impl Judged {
@@ -94,21 +165,33 @@ impl Judged {
     }
 }
 
-/// Asks the policies that apply, in order, up to the first that refuses.
-pub(super) fn judge(set: &PolicySet, call: &Arc<Call>, facts: Arc<dyn Facts>, clock: &Clock) -> Judged {
+/// Asks the policies that apply, in order, up to the first that refuses. What a policy asks that the held approval
+/// answers counts as an allow, and keeps its obligations.
+pub(super) fn judge(
+    set: &PolicySet,
+    call: &Arc<Call>,
+    held: Option<Held>,
+    facts: Arc<dyn Facts>,
+    clock: &Clock,
+) -> Judged {
     let arguments = match Arguments::of(call) {
         Ok(arguments) => Arc::new(arguments),
         Err(error) => return Judged::undecided(bad_secret(&call.tool.name, &error)),
     };
-    let input = Input { call: said(call), arguments, facts, zones: None, seed: call.id.bytes() };
+    let mut input = Input { call: said(call), arguments, facts, zones: None, seed: call.id.bytes() };
     let mut decisions = Vec::new();
     let mut verdicts = Vec::new();
+    let (mut questions, mut used) = (Questions::default(), false);
     for entry in set.policies.iter().filter(|entry| entry.applies(&call.tool.name)) {
+        let author = author(entry);
+        let approved = entry.enforces() && held.as_ref().is_some_and(|held| held.answers(&author));
+        let lifts = held.as_ref().is_some_and(|held| held.lifts(&author));
+        input.call.approved = approved;
         let started = clock.monotonic();
         let (verdict, reads) = entry.sandbox.evaluate(&input);
         let elapsed = clock.monotonic().saturating_sub(started);
         let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
-        decisions.push(decision(entry, &verdict, reads, elapsed_us));
+        decisions.push(decision(entry, &verdict, approved, reads, elapsed_us));
         if !entry.enforces() {
             continue;
         }
@@ -119,7 +202,9 @@ pub(super) fn judge(set: &PolicySet, call: &Arc<Call>, facts: Arc<dyn Facts>, cl
             }
             Ok(verdict) => {
                 let denies = matches!(verdict, Verdict::Deny(_));
-                verdicts.push((entry.listed.name.clone(), verdict));
+                used |= approved;
+                questions.collect(&author, &verdict);
+                verdicts.push((entry.listed.name.clone(), if approved { agreed(verdict, lifts) } else { verdict }));
                 if denies {
                     break;
                 }
@@ -127,15 +212,78 @@ pub(super) fn judge(set: &PolicySet, call: &Arc<Call>, facts: Arc<dyn Facts>, cl
         }
     }
     let outcome = match combine(verdicts) {
+        Combined::Denied(policy, denial) => Err(denied(policy, denial)),
+        Combined::Ungranted => Err(ungranted(&call.tool.name)),
+        Combined::Asked(_, obligations) => Ok(Answer::Asked(Asked { call: Arc::clone(call), obligations, questions })),
         Combined::Allowed(obligations) => {
-            Ok(Allowed { call: Arc::clone(call), generation: set.generation(), obligations })
+            let approval = held.filter(|_| used);
+            let call = keyed(call, approval.as_ref());
+            Ok(Answer::Allowed(Allowed { call, generation: set.generation(), obligations, approval, questions }))
         }
-        refused => Err(refusal(refused, &call.tool.name)),
     };
     Judged { decisions, outcome }
 }
 
-fn decision(entry: &Entry, verdict: &Result<Verdict, PolicyFailure>, reads: Vec<Read>, elapsed_us: u64) -> Decision {
+impl Questions {
+    fn collect(&mut self, author: &Author, verdict: &Verdict) {
+        let obligations = match verdict {
+            Verdict::Ask(question) => {
+                let Question { summary, expires_s, quorum, obligations } = question;
+                let (summary, quorum) = (summary.clone(), (*quorum).max(1));
+                let (author, expires_s) = (author.clone(), *expires_s);
+                self.asks.push(Ask { author, summary, expires_s, quorum, passes_limit: false });
+                obligations
+            }
+            Verdict::Allow(obligations) | Verdict::Pass(obligations) => obligations,
+            Verdict::Deny(_) => return,
+        };
+        let asks = |charge: &&Charge| charge.limits.iter().any(|limit| limit.ask);
+        let charges: Vec<Charge> = obligations.charges.iter().filter(asks).cloned().collect();
+        if !charges.is_empty() {
+            self.limits.push((author.clone(), charges));
+        }
+    }
+}
+
+/// What a verdict counts as when persons have agreed to what its policy asks.
+fn agreed(verdict: Verdict, lifts: bool) -> Verdict {
+    let lifted = |mut obligations: Obligations| {
+        for limit in obligations.charges.iter_mut().flat_map(|charge| &mut charge.limits) {
+            limit.agreed = lifts && limit.ask;
+        }
+        obligations
+    };
+    match verdict {
+        Verdict::Ask(question) => Verdict::Allow(lifted(question.obligations)),
+        Verdict::Allow(obligations) => Verdict::Allow(lifted(obligations)),
+        Verdict::Pass(obligations) => Verdict::Pass(lifted(obligations)),
+        denial @ Verdict::Deny(_) => denial,
+    }
+}
+
+/// The call, under the approval's key when it has none of its own.
+fn keyed(call: &Arc<Call>, approval: Option<&Held>) -> Arc<Call> {
+    match approval {
+        Some(held) if call.key.is_none() => Arc::new(Call { key: Some(held.key()), ..Call::clone(call) }),
+        _ => Arc::clone(call),
+    }
+}
+
+fn author(entry: &Entry) -> Author {
+    Author {
+        policy: entry.listed.name.clone(),
+        digest: entry.listed.digest.clone(),
+        settings_digest: entry.listed.settings_digest.clone(),
+    }
+}
+
+fn decision(
+    entry: &Entry,
+    verdict: &Result<Verdict, PolicyFailure>,
+    approved: bool,
+    reads: Vec<Read>,
+    elapsed_us: u64,
+) -> Decision {
     let failure =
         verdict.as_ref().err().map(|failure| Failure { code: code(failure).as_str(), message: failure.to_string() });
     Decision {
@@ -145,6 +293,7 @@ fn decision(entry: &Entry, verdict: &Result<Verdict, PolicyFailure>, reads: Vec<
         mode: entry.listed.mode,
         verdict: verdict.as_ref().ok().cloned(),
         failure,
+        approved,
         reads,
         elapsed_us,
     }
@@ -176,37 +325,23 @@ fn bad_secret(tool: &str, error: &crate::json::PointerError) -> Refusal {
     Refusal::new(Code::PolicyFault, message).private(format!("a secret argument of `{tool}`: {error}"))
 }
 
-fn refusal(combined: Combined, tool: &str) -> Refusal {
-    match combined {
-        Combined::Denied(policy, denial) => {
-            let reason = match denial.reason.trim() {
-                "" => format!("the policy `{policy}` refuses the call, without a reason"),
-                _ => denial.reason,
-            };
-            let refusal = Refusal::new(Code::Denied, reason).policy(policy);
-            match denial.pointer {
-                Some(pointer) => refusal.details(json!({ "pointer": pointer })),
-                None => refusal,
-            }
-        }
-        Combined::Asked(questions, _) => unasked(&questions),
-        // `Allowed` does not come here; if it did, refusing would be right.
-        Combined::Ungranted | Combined::Allowed(_) => Refusal::new(
-            Code::Denied,
-            format!(
-                "no policy allows `{tool}` for you: ask the gate's owner for a rule that does, or use another tool"
-            ),
-        ),
+fn denied(policy: String, denial: Denial) -> Refusal {
+    let reason = match denial.reason.trim() {
+        "" => format!("the policy `{policy}` refuses the call, without a reason"),
+        _ => denial.reason,
+    };
+    let refusal = Refusal::new(Code::Denied, reason).policy(policy);
+    match denial.pointer {
+        Some(pointer) => refusal.details(json!({ "pointer": pointer })),
+        None => refusal,
     }
 }
 
-/// What becomes of a call that needs a person, as long as nobody can be asked.
-fn unasked(questions: &[(String, Question)]) -> Refusal {
-    let summaries: Vec<&str> = questions.iter().map(|(_, question)| question.summary.trim()).collect();
-    let asked_by: Vec<&str> = questions.iter().map(|(policy, _)| policy.as_str()).collect();
-    let message =
-        format!("{}: this needs a person's agreement, which this gate cannot ask for yet", summaries.join("; "));
-    Refusal::new(Code::Denied, message).details(json!({ "asked_by": asked_by }))
+fn ungranted(tool: &str) -> Refusal {
+    Refusal::new(
+        Code::Denied,
+        format!("no policy allows `{tool}` for you: ask the gate's owner for a rule that does, or use another tool"),
+    )
 }
 
 /// A call as the contract says it.

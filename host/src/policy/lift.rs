@@ -105,7 +105,8 @@ fn limit(said: types::Limit) -> Result<Limit, Nonsense> {
             Some(window)
         }
     };
-    Ok(Limit { max: said.max, unit: said.unit, window, ask: matches!(said.exceed, types::Exceed::Ask) })
+    let ask = matches!(said.exceed, types::Exceed::Ask);
+    Ok(Limit { max: said.max, unit: said.unit, window, ask, agreed: false })
 }
 
 fn tags(said: Vec<String>) -> Result<Vec<String>, Nonsense> {

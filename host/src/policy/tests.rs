@@ -118,12 +118,13 @@ fn open(policies: &str, components: &[(&str, Vec<u8>)]) -> Policies {
 }
 
 async fn judged(policies: &Policies, call: &Arc<Call>) -> Judged {
-    policies.judge(&policies.set().unwrap(), call, Arc::new(NoFacts)).await
+    policies.judge(&policies.set().unwrap(), call, None, Arc::new(NoFacts)).await
 }
 
 fn code(judged: &Judged) -> &'static str {
     match &judged.outcome {
-        Ok(_) => "allowed",
+        Ok(Answer::Allowed(_)) => "allowed",
+        Ok(Answer::Asked(_)) => "asked",
         Err(refusal) => refusal.code.as_str(),
     }
 }

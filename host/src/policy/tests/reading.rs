@@ -34,7 +34,7 @@ async fn ask(policies: &Policies, arguments: &str, secrets: &[&str]) -> Asked {
         }
     }
     let call = call_of(tool("market__create_deal", secrets), arguments);
-    let mut judged = policies.judge(&policies.set().unwrap(), &call, Arc::new(Counting)).await;
+    let mut judged = policies.judge(&policies.set().unwrap(), &call, None, Arc::new(Counting)).await;
     let decision = judged.decisions.remove(0);
     Asked {
         code: code(&judged),
@@ -91,7 +91,7 @@ async fn a_secret_does_not_reach_a_guest() {
     assert_eq!(denial.reason, r#"{"card":{"owner":"o"},"do":"all","pins":["a",null]}"#);
 
     let asked = policies
-        .judge(&policies.set().unwrap(), &call_of(tool("market__pay", &["no-pointer"]), "{}"), Arc::new(NoFacts))
+        .judge(&policies.set().unwrap(), &call_of(tool("market__pay", &["no-pointer"]), "{}"), None, Arc::new(NoFacts))
         .await;
     assert_eq!(
         (code(&asked), asked.decisions.len()),
@@ -225,7 +225,7 @@ async fn facts_that_panic_are_a_fault() {
     let policies = open(POLICIES, &[("reader.wasm", reader())]);
     let set = policies.set().unwrap();
     for _ in 0..2 * engine().threads() {
-        let judged = policies.judge(&set, &call(r#"{"do":"calls"}"#), Arc::new(Broken)).await;
+        let judged = policies.judge(&set, &call(r#"{"do":"calls"}"#), None, Arc::new(Broken)).await;
         assert_eq!((code(&judged), judged.decisions.len()), ("policy_fault", 1));
     }
     assert_eq!(code(&judged(&policies, &call("{}")).await), "allowed");

@@ -1,0 +1,137 @@
+//! Calls that a person has to agree to: what was agreed already, and what is asked.
+
+use std::sync::Arc;
+
+use super::trail::Trail;
+use super::{Ended, Gate, Refused, refusal, refuse};
+use crate::admin;
+use crate::approval::{self, Standing, Status, TooMany};
+use crate::audit;
+use crate::call::{Call, Origin};
+use crate::idempotency::Seen;
+use crate::identity::Principal;
+use crate::ledger::{self, ReserveError};
+use crate::policy::Asked;
+use crate::refusal::{Code, Refusal};
+use crate::store::StoreError;
+
+/// What is known of a call's approval before the policies are asked.
+pub(super) enum Held {
+    /// An approval that it can use, if there is one.
+    By(Option<approval::Held>),
+    /// It has used one: what became of it.
+    Done(Seen),
+}
+
+/// The approval was there when the policies were asked, and is used up now.
+pub(super) fn gone(id: &str) -> Refusal {
+    let message = format!(
+        "approval `{id}` has just been used by another call or has run out, and one approval serves one call: repeat the \
+         call, and a person is asked again"
+    );
+    refusal(Code::ApprovalRequired, message).approval(id)
+}
+
+/// Why nobody was asked.
+enum NotAsked {
+    Refused(Refusal),
+    Store(StoreError),
+}
+
+impl From<StoreError> for NotAsked {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Gate {
+    pub(super) fn held(&self, call: &Call) -> Result<Held, Refusal> {
+        let standing = self.approvals.standing(&self.store, call).map_err(|error| refuse::store(&error))??;
+        let (id, key) = match standing {
+            Standing::None => return Ok(Held::By(None)),
+            Standing::Held(held) => return Ok(Held::By(Some(held))),
+            Standing::Used { id, key } => (id, key),
+        };
+        let first = Call { key: Some(key), ..call.clone() };
+        match self.idempotency.look(&self.store, &first).map_err(|error| refuse::store(&error))? {
+            // Its answer is not kept any more. Who did not refer to it asks for something new.
+            Seen::Fresh(_) if call.approval.is_none() => Ok(Held::By(None)),
+            Seen::Fresh(_) => {
+                let message = format!(
+                    "approval `{id}` was used, and the answer is not kept any more: repeat the call without the approval \
+                     to have it done again"
+                );
+                Err(refusal(Code::ApprovalExpired, message).approval(id))
+            }
+            seen => Ok(Held::Done(seen)),
+        }
+    }
+
+    /// How an approval stands that a principal asked for; none where there is no such one of its own.
+    ///
+    /// # Errors
+    /// `rate_limited`, `store_unavailable`.
+    pub async fn approval(
+        &self,
+        principal: &Arc<Principal>,
+        id: &str,
+    ) -> Result<Option<serde_json::Value>, Box<Refused>> {
+        let found = self
+            .admission
+            .principal(principal, None, Origin::Rest.route(), None)
+            .map_err(Refusal::from)
+            .and_then(|_admitted| approval::find(&self.store, id).map_err(|error| refuse::store(&error)));
+        match found {
+            Ok(record) => {
+                let own = record.filter(|record| record.agent_id == principal.id);
+                Ok(own.map(|record| record.told(self.clock.now())))
+            }
+            Err(refusal) => Err(self.refuse_listing(principal, Origin::Rest, refusal).await),
+        }
+    }
+
+    /// Expires approvals whose time is over. Called every so often; none counts after its time in any case.
+    pub async fn expire_approvals(&self) {
+        if let Err(error) = admin::approval::expire(&self.store, &self.approvals, self.clock.now()).await {
+            tracing::error!(%error, "approvals whose time is over could not be written down");
+        }
+    }
+
+    /// Opens the approval that a call needs, or finds the one there is. A call that would pass a limit anyway is refused:
+    /// nobody is asked in vain.
+    pub(super) async fn ask(&self, trail: &mut Trail, asked: Asked) -> Result<Ended, Refusal> {
+        let Asked { call, obligations, mut questions } = asked;
+        let due = ledger::due(&obligations.charges, &call.principal, &self.ceilings).map_err(|e| refuse::due(&e))?;
+        let (approvals, written) = (self.approvals.clone(), trail.asked());
+        let opened = self.store.commit(move |tx| {
+            let refused = |refusal| Err(NotAsked::Refused(refusal));
+            let passed = match ledger::check(tx, call.time, &due) {
+                Ok(passed) => passed,
+                Err(ReserveError::Store(error)) => return Err(error.into()),
+                Err(error) => return refused(refuse::reserve(&error)),
+            };
+            for passed in &passed {
+                questions.limit_passed(passed, &call.principal, &refuse::limit_passed(passed));
+            }
+            if questions.asks().is_empty() {
+                return refused(refuse::room_again());
+            }
+            let opened = match approvals.open(tx, &call, questions.asks())? {
+                Ok(opened) => opened,
+                Err(too_many @ TooMany) => return refused(refusal(Code::Denied, too_many.to_string())),
+            };
+            let record = opened.record;
+            if record.status_at(call.time) == Status::Rejected {
+                return refused(approval::rejected(&record));
+            }
+            let metadata = serde_json::json!({ "id": record.id, "new": opened.new, "details": record.details() });
+            audit::append(tx, &written.metadata("approval", metadata))?;
+            Ok(record)
+        });
+        match opened.await {
+            Ok(record) => Ok(Ended::Asked(approval::required(&record))),
+            Err(NotAsked::Refused(refusal)) => Err(refusal),
+            Err(NotAsked::Store(error)) => Err(refuse::store(&error)),
+        }
+    }
+}
