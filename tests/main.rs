@@ -14,6 +14,7 @@
 
 mod harness;
 
+mod approvals;
 mod audit;
 mod caps;
 mod cli;

@@ -269,9 +269,11 @@ impl Answer {
 
 fn status_of(code: &str) -> u16 {
     match code {
+        "approval_required" => 202,
+        "approval_expired" => 410,
         "invalid_arguments" => 400,
         "unauthenticated" => 401,
-        "denied" | "cap_exceeded" => 403,
+        "denied" | "cap_exceeded" | "approval_rejected" | "tool_withheld" => 403,
         "unknown_tool" => 404,
         "idempotency_key_conflict" | "idempotency_key_in_progress" | "outcome_unknown" => 409,
         "rate_limited" => 429,

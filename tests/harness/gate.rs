@@ -238,6 +238,14 @@ impl Gate {
         run(&[words, &["--config", config.to_str().unwrap()]].concat()).await
     }
 
+    /// Runs `portcullis` in the name of whoever holds a credential.
+    pub(crate) async fn cli_as(&self, key: &str, words: &[&str]) -> Said {
+        let config = self.folder().join("portcullis.toml");
+        let mut command = Command::new(program());
+        command.args(words).arg("--config").arg(config).env("PORTCULLIS_PERSON_KEY", key);
+        finished(command).await
+    }
+
     /// Adds an agent; answers with its key.
     pub(crate) async fn add_agent(&self, name: &str, role: &str) -> String {
         let added = self.cli(&["agent", "add", name, "--role", role, "--json"]).await.json();
@@ -281,7 +289,12 @@ impl Drop for Gate {
 /// Runs `portcullis`.
 pub(crate) async fn run(words: &[&str]) -> Said {
     let mut command = Command::new(program());
-    command.args(words).stdin(Stdio::null()).kill_on_drop(true);
+    command.args(words);
+    finished(command).await
+}
+
+async fn finished(mut command: Command) -> Said {
+    command.stdin(Stdio::null()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the command ends").unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Said { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -63,14 +63,17 @@ pub struct PersonRecord {
 
 /// What a new agent is to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewAgent {
     /// Its name.
     pub name: String,
     /// Its roles; at least one.
     pub roles: Vec<String>,
     /// The name of its owner.
+    #[serde(default)]
     pub owner: Option<String>,
     /// 0 to 100.
+    #[serde(default = "half")]
     pub trust: u8,
 }
 
@@ -119,6 +122,11 @@ struct Credential {
 enum Holder {
     Agent(String),
     Person(String),
+}
+
+/// How far an agent is trusted of which nothing is said.
+fn half() -> u8 {
+    50
 }
 
 fn agent_key(id: &str) -> Vec<u8> {
