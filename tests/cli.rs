@@ -98,7 +98,7 @@ async fn a_policy_directory_is_checked_without_a_gate() {
 
 #[tokio::test]
 async fn a_component_is_inspected_and_tested() {
-    for name in ["rbac", "spending-caps"] {
+    for name in ["allowlist", "approvals", "quiet-hours", "rbac", "spending-caps"] {
         let bundled = format!("bundled:{name}");
         let inspected = run(&["policy", "inspect", &bundled, "--json"]).await.json();
         assert_eq!(inspected["description"]["name"], name);

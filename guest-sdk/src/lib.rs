@@ -61,6 +61,7 @@
 //!   names the place in the settings.
 //! - [`Context`] reads the arguments. An argument that is missing or malformed is a [`Denial`] with the argument's
 //!   pointer, which `?` turns into the verdict: what cannot be read is refused.
+//! - A sentence shows text from outside with [`quoted`], so that it stays on its line and within its backticks.
 //! - Money is exact: an [`Amount`] never goes through a floating-point number.
 //! - A panic is a trap, and a trap is a refusal.
 
@@ -71,6 +72,7 @@ mod glob;
 mod money;
 mod pointer;
 mod settings;
+mod shown;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod test;
 mod verdict;
@@ -89,6 +91,7 @@ pub use context::Context;
 pub use glob::Glob;
 pub use money::{Amount, BadAmount, BadCurrency, Currency, CurrencyFrom};
 pub use pointer::Pointer;
+pub use shown::{is_unseen, quoted};
 pub use window::Window;
 
 /// A policy. One value of it is made when the gate loads the component, and every call is decided by that value.

@@ -5,7 +5,7 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Money, Pointer};
+use crate::{Money, Pointer, quoted};
 
 /// The largest amount of one call: 10^15.
 const AMOUNT_MAX: i128 = 1_000_000_000_000_000;
@@ -31,9 +31,7 @@ pub struct BadAmount {
 
 impl fmt::Display for BadAmount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // An agent's text goes into a sentence: only as much of it as an amount can have.
-        let shown: String = self.text.chars().take(TEXT_CHARS_MAX).collect();
-        write!(f, "`{shown}` {}; send an amount such as `1099.10`", self.why)
+        write!(f, "{} {}; send an amount such as `1099.10`", quoted(&self.text), self.why)
     }
 }
 
@@ -175,8 +173,7 @@ pub struct BadCurrency(String);
 
 impl fmt::Display for BadCurrency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: String = self.0.chars().take(TEXT_CHARS_MAX).collect();
-        write!(f, "`{shown}` is not a currency code; use three upper-case letters such as `EUR`")
+        write!(f, "{} is not a currency code; use three upper-case letters such as `EUR`", quoted(&self.0))
     }
 }
 
@@ -325,9 +322,11 @@ mod tests {
     }
 
     #[test]
-    fn a_message_shows_no_more_of_a_text_than_an_amount_has() {
+    fn a_message_shows_a_hostile_text_short_and_on_one_line() {
         let bad = Amount::parse(&"9".repeat(100_000)).unwrap_err().to_string();
-        assert!(bad.len() < 200, "{}", bad.len());
+        assert!(bad.len() < 300, "{}", bad.len());
+        let bad = Currency::parse("E\nR").unwrap_err().to_string();
+        assert!(bad.starts_with(r"`E\u{a}R` is not"), "{bad}");
     }
 
     #[test]

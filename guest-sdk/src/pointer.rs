@@ -24,6 +24,12 @@ impl Pointer {
         ))
     }
 
+    /// The pointer to a member of the arguments, from its key.
+    #[must_use]
+    pub fn member(key: &str) -> Self {
+        Self(Self::to(&[&key]))
+    }
+
     /// The pointer's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -72,5 +78,6 @@ mod tests {
     fn keys_are_escaped() {
         assert_eq!(Pointer::to(&[&"a/b", &"c~d", &0]), "/a~1b/c~0d/0");
         assert_eq!(Pointer::to(&[]), "");
+        assert_eq!(Pointer::member("a/b").as_str(), "/a~1b");
     }
 }

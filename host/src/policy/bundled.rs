@@ -22,8 +22,14 @@ macro_rules! bundled {
     };
 }
 
-const BUNDLED: &[Bundled] = &[bundled!("rbac"), bundled!("spending-caps")];
-const NAMES: &[&str] = &["rbac", "spending-caps"];
+const BUNDLED: &[Bundled] = &[
+    bundled!("allowlist"),
+    bundled!("approvals"),
+    bundled!("quiet-hours"),
+    bundled!("rbac"),
+    bundled!("spending-caps"),
+];
+const NAMES: &[&str] = &["allowlist", "approvals", "quiet-hours", "rbac", "spending-caps"];
 
 fn find(name: &str) -> Option<&'static Bundled> {
     BUNDLED.iter().find(|bundled| bundled.name == name)

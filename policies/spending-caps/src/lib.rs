@@ -9,7 +9,7 @@ mod threshold;
 
 use portcullis_guest::{
     Account, Amount, Call, Charge, Context, Currency, CurrencyFrom, Denial, Obligations, Pointer, Policy, Problem,
-    Question, Verdict,
+    Question, Verdict, is_unseen,
 };
 
 pub use settings::Settings;
@@ -92,12 +92,13 @@ impl SpendingCaps {
     }
 }
 
-/// Who receives. One payee must not have two accounts, so a name that another program might trim is refused.
+/// Who receives. One payee must not have two accounts, so a name that another program might trim, or that looks like
+/// another one, is refused.
 fn payee(pointer: &Pointer, context: &Context) -> Result<String, Denial> {
     let payee = context.text(pointer)?;
-    if payee.is_empty() || payee.trim() != payee || payee.contains(char::is_control) {
+    if payee.is_empty() || payee.trim() != payee || payee.contains(is_unseen) {
         return Err(Denial::new(format!(
-            "the argument `{}` is refused: a payee's name is not empty and has no spaces around it",
+            "the argument `{}` is refused: a payee's name is not empty, has no spaces around it and nothing that cannot be seen",
             pointer.as_str()
         ))
         .at(pointer.as_str()));
