@@ -28,7 +28,8 @@ async fn every_client_is_governed_alike() {
     if installed().await.is_none() {
         return;
     }
-    let gate = Arc::new(Setup::default().start().await);
+    let limit = "\n[[limit]]\nname = \"few\"\ntools = [\"market__list_deals\"]\nrate = \"2/min\"\nper = \"agent\"\n";
+    let gate = Arc::new(Setup::default().and(limit).start().await);
     with_each(&gate, |client, gate| async move {
         let key = gate.add_agent(&client.name(), "buyer").await;
         let mut buyer = client.start(&gate, &key).await;
@@ -60,13 +61,20 @@ async fn is_refused(buyer: &mut Driver, gate: &Gate, key: &str) {
     assert_eq!(structured, rest.body, "{client:?}");
     assert_eq!(structured["details"]["limit"], "500.00");
     assert_eq!(executed(gate, client).len(), 0, "{client:?}");
+
+    for _ in 0..2 {
+        buyer.call("market__list_deals", &json!({}), None, None).await.executed();
+    }
+    let heard = buyer.call("market__list_deals", &json!({}), None, None).await;
+    assert!(heard.refused("rate_limited").structured()["retry_after_ms"].as_u64().is_some_and(|wait_ms| wait_ms > 0));
 }
 
 /// As exact as the client's language can say them.
 async fn numbers_arrive(buyer: &mut Driver, gate: &Gate) {
     let client = buyer.client;
     let big = if client.has_doubles_only() { json!("9007199254740993") } else { json!(9_007_199_254_740_993_i64) };
-    for (price, arrives) in [(json!("1099.10"), "\"1099.10\""), (json!(1099.10), "1099.1"), (big.clone(), &big.to_string())] {
+    let prices = [(json!("1099.10"), "\"1099.10\""), (json!(1099.10), "1099.1"), (big.clone(), &big.to_string())];
+    for (price, arrives) in prices {
         let deal = json!({"title": client.name(), "price": price, "currency": "EUR"});
         let heard = buyer.call(DEAL, &deal, None, None).await;
         assert_eq!(heard.executed().structured()["price"], arrives.trim_matches('"'), "{client:?}");

@@ -190,7 +190,12 @@ impl Driver {
                 one[name] = value.into();
             }
         }
-        self.at_once(&[one]).await.remove(0)
+        self.one(one).await
+    }
+
+    /// A call as the driver reads it.
+    pub(crate) async fn one(&mut self, call: Value) -> Heard {
+        self.at_once(&[call]).await.remove(0)
     }
 
     /// Calls that are made at the same time, over the same connection.
