@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use crate::harness::Gate;
 use crate::harness::foreign::Client;
 
+mod approvals;
 mod governed;
 mod restart;
 mod servers;
