@@ -2,6 +2,7 @@
 //! say was executed.
 
 pub(crate) mod client;
+pub(crate) mod foreign;
 pub(crate) mod gate;
 pub(crate) mod guest;
 pub(crate) mod market;
