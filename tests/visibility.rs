@@ -38,6 +38,70 @@ async fn roles_see_and_call_what_they_are_granted() {
     }
 }
 
+/// Who may do what, and what a person has to agree to first: support, manager, admin.
+const MATRIX: [(&str, [&str; 3]); 7] = [
+    ("market__find_order", ["allow", "allow", "allow"]),
+    ("market__analyze_invoice", ["allow", "allow", "allow"]),
+    ("market__summarize_customer_activity", ["allow", "allow", "allow"]),
+    ("market__create_order", ["deny", "ask", "ask"]),
+    ("market__validate_order", ["deny", "ask", "ask"]),
+    ("market__cancel_order", ["deny", "deny", "ask"]),
+    ("market__record_payment", ["deny", "deny", "ask"]),
+];
+
+const CONFIRMED: &str = r#"
+[[policy]]
+name = "rbac"
+module = "bundled:rbac"
+[policy.settings.roles.support]
+allow = ["market__find_order", "market__analyze_invoice", "market__summarize_customer_activity"]
+[policy.settings.roles.manager]
+inherits = ["support"]
+allow = ["market__create_order", "market__validate_order"]
+confirm = ["market__create_order", "market__validate_order"]
+[policy.settings.roles.admin]
+inherits = ["manager"]
+allow = ["market__cancel_order", "market__record_payment"]
+confirm = ["market__cancel_order", "market__record_payment"]
+"#;
+
+#[tokio::test]
+async fn the_matrix_of_roles_holds_with_its_confirmations() {
+    let gate = Setup::policies(CONFIRMED).start().await;
+    let approver = gate.person("ann", "approver").await;
+    for (column, role) in ["support", "manager", "admin"].into_iter().enumerate() {
+        let agent = gate.agent(role, role, Door::Rest).await;
+        for caller in Door::ALL.map(|door| agent.at(door)) {
+            for (tool, cells) in MATRIX {
+                let at = format!("{role} {tool} {:?}", caller.door);
+                // Another call at each door.
+                let arguments = ANY
+                    .replace("\"c\"", &format!("\"{:?}\"", caller.door))
+                    .replace("\"1\"", &format!("\"{:?}\"", caller.door));
+                let before = gate.executed().len();
+                let answer = caller.call(tool, &arguments).await;
+                match cells[column] {
+                    "deny" => {
+                        answer.refused("unknown_tool");
+                    }
+                    "ask" => {
+                        let id = answer.refused("approval_required").refusal()["approval"].as_str().unwrap().to_owned();
+                        assert_eq!(gate.executed().len(), before, "{at}");
+                        let path = format!("/v1/approvals/{id}/approve");
+                        assert_eq!(approver.send_json(&path, &serde_json::json!({})).await.status, 200, "{at}");
+                        for _ in 0..2 {
+                            assert_eq!(caller.call(tool, &arguments).await.code(), None, "{at}");
+                        }
+                    }
+                    _ => assert_eq!((answer.status, answer.code()), (200, None), "{at} {}", answer.text),
+                }
+                let ran = gate.executed().len() - before;
+                assert_eq!(ran, usize::from(cells[column] != "deny"), "{at}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_hidden_tool_is_no_different_from_none() {
     let gate = Setup::default().start().await;
