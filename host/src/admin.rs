@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::audit;
+use crate::catalog::pin::{Accept, PinError};
 use crate::call::CorrelationId;
 use crate::clock::Clock;
 use crate::gate::Gate;
@@ -22,6 +23,7 @@ mod agent;
 mod person;
 mod policy;
 mod spend;
+mod tool;
 
 pub use policy::policy_list;
 
@@ -78,6 +80,18 @@ pub enum Command {
     AuditVerify,
     /// The policies in force.
     PolicyList,
+    /// All tools that servers were seen with, and how they stand.
+    ToolList,
+    /// A tool, with its definitions and where they differ.
+    ToolShow {
+        /// The name agents use.
+        name: String,
+    },
+    /// What servers changed is accepted.
+    ToolAccept {
+        /// Exactly what was shown.
+        tools: Vec<Accept>,
+    },
 }
 
 /// Who may give a command, besides an owner.
@@ -92,16 +106,20 @@ enum Besides {
 impl Command {
     fn besides(&self) -> Besides {
         match self {
-            Self::AgentAdd(_) | Self::AgentStatus { .. } | Self::PersonAdd { .. } | Self::PersonRevoke { .. } => {
-                Besides::Nobody
-            }
+            Self::AgentAdd(_)
+            | Self::AgentStatus { .. }
+            | Self::PersonAdd { .. }
+            | Self::PersonRevoke { .. }
+            | Self::ToolAccept { .. } => Besides::Nobody,
             Self::AgentList
             | Self::AgentShow { .. }
             | Self::PersonList
             | Self::SpendShow { .. }
             | Self::AuditTail { .. }
             | Self::AuditVerify
-            | Self::PolicyList => Besides::Auditors,
+            | Self::PolicyList
+            | Self::ToolList
+            | Self::ToolShow { .. } => Besides::Auditors,
         }
     }
 
@@ -123,6 +141,9 @@ pub enum AdminError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// About the definitions of tools.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// Nothing decides.
     #[error("{0}")]
     NoPolicy(String),
@@ -208,6 +229,9 @@ impl Admin {
                 Ok(json!(task::blocking(move || audit::verify(&store)).await?))
             }
             Command::PolicyList => policy_list(&self.gate()?.policies),
+            Command::ToolList => self.tool_list(),
+            Command::ToolShow { name } => self.tool_show(&name),
+            Command::ToolAccept { tools } => self.tool_accept(actor, tools).await,
         }
     }
 

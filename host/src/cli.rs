@@ -18,6 +18,7 @@ mod policy;
 mod serve;
 pub mod show;
 mod spend;
+mod tool;
 
 use client::ClientError;
 use show::Out;
@@ -50,6 +51,9 @@ enum Word {
     /// The audit log: what happened
     #[command(subcommand)]
     Audit(audit::Words),
+    /// Tools: which definitions of servers' tools are accepted
+    #[command(subcommand)]
+    Tool(tool::Words),
     /// Policies: what may be done
     #[command(subcommand)]
     Policy(policy::Words),
@@ -120,6 +124,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Word::Agent(words) => agent::run(config, words).await,
         Word::Spend(words) => spend::run(config, words).await,
         Word::Audit(words) => audit::run(config, words).await,
+        Word::Tool(words) => tool::run(config, words).await,
         Word::Policy(words) => policy::run(config, words).await,
         Word::ExampleMarketplace(words) => {
             marketplace::serve_stdio(words.state).await.map_err(|error| Failure::Said(error.to_string()))

@@ -169,13 +169,15 @@ impl Gate {
         trail.generation = set.generation();
 
         // Which tool. One that is hidden from the principal does not exist.
-        let resolved = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;
-        let shown = self.policies.visible(&set, &principal, &[Arc::clone(&resolved.tool)]).await;
+        let found = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;
+        let shown = self.policies.visible(&set, &principal, &[Arc::clone(found.tool())]).await;
         if shown != [true] {
             return Err(catalog::unknown_tool(&request.tool));
         }
+        // One whose definition is not the accepted one cannot be called.
+        let resolved = found.usable()?;
         // Its schema is checked here: what comes out is a call whose arguments are the tool's.
-        let call = resolved.call(trail.id, trail.time, principal, request)?;
+        let call = resolved.tool.call(trail.id, trail.time, principal, request)?;
         let call = Arc::new(self.idempotency.with_key(call)?);
         trail.know(&call);
 
