@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::audit;
+use crate::audit::tree::ProofError;
+use crate::audit::{Query, verify};
 use crate::catalog::pin::{Accept, PinError};
 use crate::call::CorrelationId;
 use crate::clock::Clock;
@@ -20,6 +21,7 @@ use crate::store::{Store, StoreError};
 use crate::task;
 
 mod agent;
+mod audit;
 mod person;
 mod policy;
 mod spend;
@@ -76,6 +78,21 @@ pub enum Command {
         /// How many.
         count: usize,
     },
+    /// The entries that fit, newest first: one page.
+    AuditQuery {
+        /// What is asked for.
+        query: Query,
+    },
+    /// All entries of a call.
+    AuditShow {
+        /// An entry's index, or a correlation id.
+        id: String,
+    },
+    /// Proofs that entries are in the log.
+    AuditProve {
+        /// An entry's index, or a correlation id.
+        id: String,
+    },
     /// Whether the audit log is what was written.
     AuditVerify,
     /// The policies in force.
@@ -116,6 +133,9 @@ impl Command {
             | Self::PersonList
             | Self::SpendShow { .. }
             | Self::AuditTail { .. }
+            | Self::AuditQuery { .. }
+            | Self::AuditShow { .. }
+            | Self::AuditProve { .. }
             | Self::AuditVerify
             | Self::PolicyList
             | Self::ToolList
@@ -141,6 +161,9 @@ pub enum AdminError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no such proof.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     /// About the definitions of tools.
     #[error(transparent)]
     Pin(#[from] PinError),
@@ -215,19 +238,12 @@ impl Admin {
             Command::PersonList => self.person_list(),
             Command::PersonRevoke { name } => self.person_revoke(actor, name).await,
             // What reads much of the store goes where no call waits for it.
-            Command::SpendShow { account, window } => {
-                let admin = self.clone();
-                task::blocking(move || admin.spend(account, &window)).await
-            }
-            Command::AuditTail { count } => {
-                let store = self.store.clone();
-                let entries = task::blocking(move || audit::tail(&store, count.min(TAIL_MAX))).await?;
-                Ok(entries.iter().map(|entry| json!(entry)).collect::<Vec<_>>().into())
-            }
-            Command::AuditVerify => {
-                let store = self.store.clone();
-                Ok(json!(task::blocking(move || audit::verify(&store)).await?))
-            }
+            Command::SpendShow { account, window } => self.reading(move |admin| admin.spend(account, &window)).await,
+            Command::AuditTail { count } => self.reading(move |admin| admin.audit_tail(count)).await,
+            Command::AuditQuery { query } => self.reading(move |admin| admin.audit_query(&query)).await,
+            Command::AuditShow { id } => self.reading(move |admin| admin.audit_show(&id)).await,
+            Command::AuditProve { id } => self.reading(move |admin| admin.audit_prove(&id)).await,
+            Command::AuditVerify => self.reading(|admin| Ok(json!(verify(&admin.store)?))).await,
             Command::PolicyList => policy_list(&self.gate()?.policies),
             Command::ToolList => self.tool_list(),
             Command::ToolShow { name } => self.tool_show(&name),
@@ -235,9 +251,18 @@ impl Admin {
         }
     }
 
+    async fn reading(
+        &self,
+        read: impl FnOnce(&Self) -> Result<Value, AdminError> + Send + 'static,
+    ) -> Result<Value, AdminError> {
+        let admin = self.clone();
+        task::blocking(move || read(&admin)).await
+    }
+
     /// An entry of the audit log about something that a person does, now.
-    fn entry(&self, actor: &Actor, action: &str) -> Result<audit::Entry, AdminError> {
+    fn entry(&self, actor: &Actor, action: &str) -> Result<crate::audit::Entry, AdminError> {
         let id = CorrelationId::random()?;
-        Ok(audit::Entry::new(self.clock.now(), id, action, audit::Status::Completed).actor(actor))
+        let done = crate::audit::Status::Completed;
+        Ok(crate::audit::Entry::new(self.clock.now(), id, action, done).actor(actor))
     }
 }

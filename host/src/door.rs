@@ -59,6 +59,22 @@ pub trait Pipeline: Send + Sync + 'static {
         origin: Origin,
     ) -> impl Future<Output = Result<Vec<Arc<Tool>>, Box<Refused>>> + Send;
 
+    /// [`Gate::events`].
+    fn events(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> impl Future<Output = Result<String, Box<Refused>>> + Send;
+
+    /// [`Gate::spending`].
+    fn spending(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> impl Future<Output = Result<String, Box<Refused>>> + Send;
+
     /// [`Gate::readiness`].
     fn readiness(&self) -> Readiness;
 }
@@ -83,6 +99,24 @@ impl Pipeline for Gate {
         origin: Origin,
     ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         Gate::tools(self, principal, origin).await
+    }
+
+    async fn events(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> Result<String, Box<Refused>> {
+        Gate::events(self, principal, parameters, origin).await
+    }
+
+    async fn spending(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> Result<String, Box<Refused>> {
+        Gate::spending(self, principal, parameters, origin).await
     }
 
     fn readiness(&self) -> Readiness {
@@ -120,6 +154,8 @@ pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
         .route("/mcp", any(mcp::handle::<G>))
         .route("/v1/tools", get(rest::tools::<G>))
         .route("/v1/tools/{name}", post(rest::call::<G>))
+        .route("/v1/audit/events", get(rest::events::<G>))
+        .route("/v1/spend", get(rest::spending::<G>))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready::<G>))
         .fallback(|| async { answer::problem(StatusCode::NOT_FOUND, "not_found", "there is nothing at this path") })

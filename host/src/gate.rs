@@ -27,6 +27,7 @@ use crate::verdict::Obligations;
 mod crowd;
 mod end;
 mod facts;
+mod own;
 mod refuse;
 mod trail;
 
@@ -119,7 +120,7 @@ impl Gate {
         }
     }
 
-    /// The tools that this principal sees, by name.
+    /// The tools that this principal sees, by name, and the gate's own.
     ///
     /// # Errors
     /// `rate_limited`, `no_policy`.
@@ -129,11 +130,12 @@ impl Gate {
             let set = self.policies.set()?;
             let tools = self.catalog.tools();
             let seen = self.policies.visible(&set, principal, &tools).await;
-            Ok(tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool)).collect())
+            let seen = tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool));
+            Ok(seen.chain(own::tools()).collect())
         };
         match listed.await {
             Ok(tools) => Ok(tools),
-            Err(refusal) => Err(self.refuse_listing(principal, origin, refusal).await),
+            Err(refusal) => Err(self.refuse_question("tools/list", principal, origin, refusal).await),
         }
     }
 
@@ -167,6 +169,11 @@ impl Gate {
         // A gate without policies answers nothing else.
         let set = self.policies.set()?;
         trail.generation = set.generation();
+
+        // The gate's own tools ask no server, and no policy.
+        if let Some(own) = own::find(&request.tool) {
+            return self.call_own(trail, own, principal, request).await;
+        }
 
         // Which tool. One that is hidden from the principal does not exist.
         let found = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;

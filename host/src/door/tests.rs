@@ -82,6 +82,24 @@ impl Pipeline for Behind {
         Ok(vec![Arc::new(tool)])
     }
 
+    async fn events(
+        self: &Arc<Self>,
+        _: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        _: Origin,
+    ) -> Result<String, Box<Refused>> {
+        Ok(format!(r#"{{"asked":{}}}"#, json!(parameters)))
+    }
+
+    async fn spending(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> Result<String, Box<Refused>> {
+        self.events(principal, parameters, origin).await
+    }
+
     fn readiness(&self) -> Readiness {
         Readiness { ready: false, degraded: true, reasons: vec!["no policies".into()] }
     }
