@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::show::{self, Out, Tone};
 use super::{Failure, client, load, out};
 use crate::admin::{Command, TAIL_MAX};
-use crate::audit::Query;
+use crate::audit::{BadQuery, Query};
 use crate::audit::log::{ENTRIES_MAX, LIMIT_DEFAULT};
+use crate::clock::Timestamp;
 use crate::config::Config;
 
 #[derive(Debug, Subcommand)]
@@ -61,23 +62,40 @@ pub(super) struct Asked {
     #[arg(long)]
     code: Option<String>,
     /// Only this status, such as COMPLETED
-    #[arg(long)]
+    #[arg(long, value_parser = a_status)]
     status: Option<String>,
     /// At this time or later: RFC 3339, or a span such as `24h`, which is so long ago
-    #[arg(long)]
+    #[arg(long, value_parser = a_time)]
     since: Option<String>,
     /// Before this time
-    #[arg(long)]
+    #[arg(long, value_parser = a_time)]
     until: Option<String>,
     /// Entries, at most
     #[arg(long, default_value_t = LIMIT_DEFAULT, value_parser = at_least_one)]
     limit: usize,
     /// Go on where an earlier answer ended
-    #[arg(long)]
+    #[arg(long, value_parser = a_cursor)]
     cursor: Option<String>,
     /// One entry a line, as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The text itself, when it makes sense: what it means, and when, is the gate's to say.
+fn sensible(text: &str, query: &Query) -> Result<String, BadQuery> {
+    query.filter(Timestamp::default()).map(|_| text.to_owned())
+}
+
+fn a_status(text: &str) -> Result<String, BadQuery> {
+    sensible(text, &Query { status: Some(text.to_owned()), ..Query::default() })
+}
+
+fn a_time(text: &str) -> Result<String, BadQuery> {
+    sensible(text, &Query { since: Some(text.to_owned()), ..Query::default() })
+}
+
+fn a_cursor(text: &str) -> Result<String, BadQuery> {
+    sensible(text, &Query { cursor: Some(text.to_owned()), ..Query::default() })
 }
 
 fn at_least_one(text: &str) -> Result<usize, &'static str> {
