@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::audit::tree::ProofError;
 use crate::audit::{Query, verify};
-use crate::catalog::pin::{Accept, PinError};
 use crate::call::CorrelationId;
+use crate::catalog::pin::{Accept, PinError};
 use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::identity::{Actor, Kind, NewAgent, RegisterError, Status};

@@ -194,9 +194,8 @@ impl Catalog {
     pub fn find(&self, name: &str) -> Option<Found> {
         self.0.servers.iter().find_map(|server| match &*Self::state(server) {
             ServerState::Up { upstream, listing } | ServerState::Down { upstream: Some(upstream), listing, .. } => {
-                let usable = |tool: &Arc<Tool>| {
-                    Found::Usable(Resolved { tool: Arc::clone(tool), upstream: upstream.clone() })
-                };
+                let usable =
+                    |tool: &Arc<Tool>| Found::Usable(Resolved { tool: Arc::clone(tool), upstream: upstream.clone() });
                 let withheld = || listing.withheld.get(name).map(|tool| Found::Withheld(Arc::clone(tool)));
                 listing.tools.get(name).map(usable).or_else(withheld)
             }

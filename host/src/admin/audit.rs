@@ -50,7 +50,8 @@ impl Admin {
     fn audit_index(&self, id: &str) -> Result<Option<u64>, AdminError> {
         let size = audit::size(&self.store)?;
         match id.parse::<u64>() {
-            Ok(index) if index < size => Ok(Some(index)),
+            // Zeros in front are an id's.
+            Ok(index) if index < size && index.to_string() == id => Ok(Some(index)),
             Ok(index) if id.len() < DIGITS_MIN => {
                 let what = format!("the audit log has no entry {index}: it has {size}, and the first is 0");
                 Err(AdminError::Usage(what))

@@ -34,9 +34,8 @@ impl Admin {
     fn shown_whole(&self, pin: &Pin) -> Result<Value, AdminError> {
         let accepted = pin::accepted_text(&self.store, pin)?;
         let withheld = pin::withheld_text(&self.store, pin)?;
-        let read = |text: &Option<String>| {
-            text.as_ref().and_then(|text| json::parse(text.as_bytes(), limits::ANSWER).ok())
-        };
+        let read =
+            |text: &Option<String>| text.as_ref().and_then(|text| json::parse(text.as_bytes(), limits::ANSWER).ok());
         let differences = match (read(&accepted), read(&withheld)) {
             (Some(accepted), Some(withheld)) => Some(difference(&accepted, &withheld)),
             _ => None,

@@ -63,9 +63,9 @@ mod tests {
     use sha2::{Digest as _, Sha256};
 
     use super::*;
+    use crate::audit::keys;
     use crate::audit::memory::Memory;
     use crate::audit::{self, Status};
-    use crate::audit::keys;
     use crate::call::CorrelationId;
     use crate::clock::Timestamp;
 

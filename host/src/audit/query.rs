@@ -100,7 +100,9 @@ impl Query {
             agent: text("agent", self.agent.as_ref())?,
             tool: text("tool", self.tool.as_ref())?,
             code: text("code", self.code.as_ref())?,
-            status: parsed("status", self.status.as_ref(), |word| word.parse::<Status>().map_err(|error| error.to_string()))?,
+            status: parsed("status", self.status.as_ref(), |word| {
+                word.parse::<Status>().map_err(|error| error.to_string())
+            })?,
             since: parsed("since", self.since.as_ref(), |text| time(text, now))?,
             until: parsed("until", self.until.as_ref(), |text| time(text, now))?,
             cursor: parsed("cursor", self.cursor.as_ref(), |text| {
@@ -142,7 +144,9 @@ fn time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     }
     let at: Option<jiff::Timestamp> = text.parse().ok();
     at.and_then(|at| u64::try_from(at.as_millisecond()).ok()).map(Timestamp).ok_or_else(|| {
-        format!("`{text}` is neither a time such as `2026-03-01T12:00:00Z` nor a span such as `24h`, which is so long ago")
+        format!(
+            "`{text}` is neither a time such as `2026-03-01T12:00:00Z` nor a span such as `24h`, which is so long ago"
+        )
     })
 }
 
@@ -168,7 +172,10 @@ mod tests {
             ("limit", "7"),
         ])
         .unwrap();
-        assert_eq!((filter.agent.as_deref(), filter.status, filter.limit), (Some("bob"), Some(Status::Started), Some(7)));
+        assert_eq!(
+            (filter.agent.as_deref(), filter.status, filter.limit),
+            (Some("bob"), Some(Status::Started), Some(7))
+        );
         assert_eq!(filter.since, Some(Timestamp(NOW.0 - 86_400_000)));
         assert_eq!(filter.until, Some(Timestamp(NOW.0 - 3_600_000 + 500)));
         assert_eq!(filter.cursor.map(|cursor| cursor.to_string()).as_deref(), Some("e1f"));

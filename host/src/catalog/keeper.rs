@@ -33,14 +33,16 @@ pub struct Listing {
 }
 
 impl Listing {
-    fn divided<'a>(
+    pub(super) fn divided<'a>(
         store: &Store,
         server: &str,
         tools: impl Iterator<Item = &'a Arc<Tool>>,
     ) -> Result<Self, StoreError> {
-        let (usable, withheld) = pin::divide(store, server, tools)?;
-        let by_name = |tools: Vec<Arc<Tool>>| tools.into_iter().map(|tool| (tool.name.clone(), tool)).collect();
-        Ok(Self { tools: by_name(usable), withheld: by_name(withheld) })
+        let pins = pin::of_server(store, server)?;
+        let usable = |tool: &Tool| pins.get(&tool.upstream_name).is_some_and(|pin| pin.admits(&tool.digest));
+        let by_name = tools.map(|tool| (tool.name.clone(), Arc::clone(tool)));
+        let (tools, withheld) = by_name.partition(|(_, tool)| usable(tool));
+        Ok(Self { tools, withheld })
     }
 
     /// What an owner should know: a sentence.

@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -106,7 +105,7 @@ impl Pin {
     }
 
     /// Whether a tool with this digest may be used.
-    fn admits(&self, digest: &str) -> bool {
+    pub(super) fn admits(&self, digest: &str) -> bool {
         self.accepted.as_ref().is_some_and(|version| version.digest == digest)
     }
 
@@ -143,7 +142,7 @@ pub fn all(read: &dyn Read) -> Result<Vec<Pin>, StoreError> {
 }
 
 /// The pins of one server, by tool.
-fn of_server(read: &dyn Read, server: &str) -> Result<BTreeMap<String, Pin>, StoreError> {
+pub(super) fn of_server(read: &dyn Read, server: &str) -> Result<BTreeMap<String, Pin>, StoreError> {
     let pins = scan(read, &Key::new(Prefix::Pin).bytes(RECORD).text(server))?;
     Ok(pins.into_iter().map(|pin| (pin.tool.clone(), pin)).collect())
 }
@@ -189,16 +188,4 @@ fn text(read: &dyn Read, pin: &Pin, which: Which, digest: &str) -> Result<Option
 /// The digest of a definition's canonical text.
 pub(super) fn digest(canonical: &[u8]) -> String {
     format!("sha256:{}", sha256_hex(canonical))
-}
-
-/// The tools of one server's listing, divided by what the store says: those that may be used, and those that are withheld.
-pub(super) fn divide<'a>(
-    read: &dyn Read,
-    server: &str,
-    tools: impl Iterator<Item = &'a Arc<Tool>>,
-) -> Result<(Vec<Arc<Tool>>, Vec<Arc<Tool>>), StoreError> {
-    let pins = of_server(read, server)?;
-    let usable = |tool: &&Arc<Tool>| pins.get(&tool.upstream_name).is_some_and(|pin| pin.admits(&tool.digest));
-    let (usable, withheld): (Vec<_>, Vec<_>) = tools.partition(usable);
-    Ok((usable.into_iter().map(Arc::clone).collect(), withheld.into_iter().map(Arc::clone).collect()))
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::show::{self, Out, Tone};
 use super::{Failure, client, load, out};
 use crate::admin::{Command, TAIL_MAX};
-use crate::audit::{BadQuery, Query};
 use crate::audit::log::{ENTRIES_MAX, LIMIT_DEFAULT};
+use crate::audit::{BadQuery, Query};
 use crate::clock::Timestamp;
 use crate::config::Config;
 
@@ -230,14 +230,13 @@ fn proven(out: &Out, proof: &Value) -> Result<(), Failure> {
         let name = if place == 0 { "path" } else { "" };
         out.line(&format!("{name:10} {}", show::cell(Some(sibling))))?;
     }
-    out.line(&format!("{:10} {}", "leaf", text("leaf")))?;
     out.line(&out.tone(Tone::Quiet, HOW_TO_CHECK))?;
     Ok(())
 }
 
 const HOW_TO_CHECK: &str = "
-To check it without this gate: the leaf is base64, 16 random bytes and then the entry's JSON. SHA-256 over a zero byte and
-the leaf is the leaf hash. Join it with each line of the path in turn, SHA-256 over a byte 1, the left and the right hash;
+To check it without this gate: `--json` has the leaf in base64, 16 random bytes and then the entry's JSON. SHA-256 over a
+zero byte and the leaf is the leaf hash. Join it with each line of the path in turn, SHA-256 over a byte 1, the left and the right hash;
 RFC 9162, section 2.1.3.2, says from index and tree size which is which. The end is the root. That says something only
 beside a root that you had before, or from somebody else.";
 

@@ -10,6 +10,7 @@ use super::{Failure, client, load, out};
 use crate::admin::Command;
 use crate::catalog::pin::Accept;
 use crate::config::Config;
+use crate::{json, limits};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Words {
@@ -121,7 +122,9 @@ async fn wanted(
         let server = server.unwrap_or_default();
         return match (known.is_empty(), tools.is_empty()) {
             (true, _) => Err(Failure::Said(format!("no tools were ever seen of a server `{server}`"))),
-            (false, true) => Err(Failure::Said(format!("server `{server}` has changed nothing: there is nothing to accept"))),
+            (false, true) => {
+                Err(Failure::Said(format!("server `{server}` has changed nothing: there is nothing to accept")))
+            }
             (false, false) => Ok(tools),
         };
     }
@@ -131,9 +134,9 @@ async fn wanted(
             let mut found = known.iter().filter(|tool| text(tool, "name").as_ref() == Some(name));
             match (found.next(), found.next()) {
                 (Some(tool), None) => Ok(accept(tool)),
-                (Some(_), Some(_)) => {
-                    Err(Failure::Said(format!("several servers have had a tool `{name}`; say which with `--server NAME`")))
-                }
+                (Some(_), Some(_)) => Err(Failure::Said(format!(
+                    "several servers have had a tool `{name}`; say which with `--server NAME`"
+                ))),
                 (None, _) => {
                     Err(Failure::Said(format!("no tool `{name}` was ever seen; `portcullis tool list` shows all")))
                 }
@@ -150,11 +153,15 @@ fn whole(out: &Out, tool: &Value) -> Result<(), Failure> {
     out.line(&format!("server    {}", text("server")))?;
     match tool.get("accepted").and_then(Value::as_str) {
         Some(digest) => out.line(&format!("accepted  {}  {}", show::plain(digest), text("accepted_at")))?,
-        None => out.line("accepted  never: it came while another tool of its server was missing, and may be that one")?,
+        None => {
+            out.line("accepted  never: it came while another tool of its server was missing, and may be that one")?
+        }
     }
     match state.as_str() {
         "withheld" => changed(out, tool),
-        "missing" => Ok(out.line("Its server does not list it any more. New tools of that server are withheld meanwhile.")?),
+        "missing" => {
+            Ok(out.line("Its server does not list it any more. New tools of that server are withheld meanwhile.")?)
+        }
         _ => definition(out, tool, "accepted_definition"),
     }
 }
@@ -195,12 +202,35 @@ fn definition(out: &Out, tool: &Value, key: &str) -> Result<(), Failure> {
     match tool.get(key).and_then(Value::as_str) {
         Some(text) => {
             out.line(&out.tone(Tone::Loud, &what))?;
-            let pretty = serde_json::from_str::<Value>(text).and_then(|value| serde_json::to_string_pretty(&value));
-            let pretty = pretty.unwrap_or_else(|_| text.to_owned());
-            Ok(pretty.split('\n').try_for_each(|line| out.line(&format!("  {}", legible(line))))?)
+            let mut shown = Vec::new();
+            match json::parse(text.as_bytes(), limits::ANSWER) {
+                Ok(value) => indented("", &value, 1, &mut shown),
+                Err(_) => shown.push(text.to_owned()),
+            }
+            Ok(shown.iter().try_for_each(|line| out.line(&legible(line)))?)
         }
         None if tool.get(key.trim_end_matches("_definition")).is_some_and(Value::is_null) => Ok(()),
         None => Ok(out.line(&format!("The {what} is too large to be kept: there is only its digest."))?),
+    }
+}
+
+/// A value with a line for each of its members, numbers as they were written.
+fn indented(before: &str, value: &json::Value, level: usize, lines: &mut Vec<String>) {
+    let space = "  ".repeat(level);
+    match value {
+        json::Value::Object(members) if !members.is_empty() => {
+            lines.push(format!("{space}{before}{{"));
+            for (key, value) in members {
+                indented(&format!("{}: ", Value::from(key.as_str())), value, level.saturating_add(1), lines);
+            }
+            lines.push(format!("{space}}}"));
+        }
+        json::Value::Array(items) if !items.is_empty() => {
+            lines.push(format!("{space}{before}["));
+            items.iter().for_each(|item| indented("", item, level.saturating_add(1), lines));
+            lines.push(format!("{space}]"));
+        }
+        value => lines.push(format!("{space}{before}{}", value.to_text())),
     }
 }
 
@@ -230,5 +260,13 @@ mod tests {
     fn what_is_not_seen_is_written_out() {
         let hidden = "Pays.\u{200b}\u{e0041}\u{202e}\u{1b}[2J é 中";
         assert_eq!(legible(hidden), r"Pays.\u{200b}\u{e0041}\u{202e}\u{1b}[2J é 中");
+    }
+
+    #[test]
+    fn a_definition_is_shown_with_its_numbers() {
+        let value = json::parse(br#"{"a":[1.10,{}],"b\n":{"c":1e400}}"#, limits::ANSWER).unwrap();
+        let mut lines = Vec::new();
+        indented("", &value, 0, &mut lines);
+        assert_eq!(lines.join("\n"), "{\n  \"a\": [\n    1.10\n    {}\n  ]\n  \"b\\n\": {\n    \"c\": 1e400\n  }\n}");
     }
 }

@@ -243,7 +243,8 @@ async fn reading<T: Send + 'static>(
         return Err(refusal(Code::Overloaded, message).retry_after(limits::RETRY_CROWDED));
     };
     task::blocking(read).await.map_err(|error| {
-        let message = "the gate cannot read its store now; try again later, and tell the gate's owner if that does not help";
+        let message =
+            "the gate cannot read its store now; try again later, and tell the gate's owner if that does not help";
         refusal(Code::StoreUnavailable, message).private(error)
     })
 }

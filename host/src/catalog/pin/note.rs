@@ -1,5 +1,7 @@
 //! What a server lists, against what is pinned.
 
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -95,9 +97,11 @@ fn plan(pins: &BTreeMap<String, Pin>, at: Timestamp, server: &str, listing: &[No
         match (&pin.accepted, &pin.standing) {
             (None, _) => Some(Step { what: What::Dropped, pin, listed: None }),
             (Some(_), Standing::Missing | Standing::Gone) => None,
-            (Some(_), _) => {
-                Some(Step { what: What::Moved, pin: Pin { standing: Standing::Missing, since: at, ..pin }, listed: None })
-            }
+            (Some(_), _) => Some(Step {
+                what: What::Moved,
+                pin: Pin { standing: Standing::Missing, since: at, ..pin },
+                listed: None,
+            }),
         }
     });
     let met = listing.iter().enumerate().filter_map(|(place, noted)| {

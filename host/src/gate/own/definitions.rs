@@ -3,10 +3,8 @@
 use super::Own;
 
 /// Which, its name, its definition.
-pub(super) const ALL: [(Own, &str, &str); 2] = [
-    (Own::History, "gate__get_transaction_history", HISTORY),
-    (Own::Spending, "gate__get_spend_status", SPENDING),
-];
+pub(super) const ALL: [(Own, &str, &str); 2] =
+    [(Own::History, "gate__get_transaction_history", HISTORY), (Own::Spending, "gate__get_spend_status", SPENDING)];
 
 const HISTORY: &str = r#"{
   "name": "gate__get_transaction_history",
