@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::approval as approvals;
-use crate::audit;
+use crate::audit::tree::ProofError;
+use crate::audit::{Query, verify};
 use crate::call::CorrelationId;
+use crate::catalog::pin::{Accept, PinError};
 use crate::clock::Clock;
 use crate::gate::Gate;
 use crate::identity::{Actor, Kind, NewAgent, RegisterError, Status};
@@ -21,10 +23,12 @@ use crate::task;
 
 mod agent;
 pub(crate) mod approval;
+mod audit;
 mod outcome;
 mod person;
 mod policy;
 mod spend;
+mod tool;
 
 pub use policy::policy_list;
 
@@ -103,10 +107,37 @@ pub enum Command {
         /// How many.
         count: usize,
     },
+    /// The entries that fit, newest first: one page.
+    AuditQuery {
+        /// What is asked for.
+        query: Query,
+    },
+    /// All entries of a call.
+    AuditShow {
+        /// An entry's index, or a correlation id.
+        id: String,
+    },
+    /// Proofs that entries are in the log.
+    AuditProve {
+        /// An entry's index, or a correlation id.
+        id: String,
+    },
     /// Whether the audit log is what was written.
     AuditVerify,
     /// The policies in force.
     PolicyList,
+    /// All tools that servers were seen with, and how they stand.
+    ToolList,
+    /// A tool, with its definitions and where they differ.
+    ToolShow {
+        /// The name agents use.
+        name: String,
+    },
+    /// What servers changed is accepted.
+    ToolAccept {
+        /// Exactly what was shown.
+        tools: Vec<Accept>,
+    },
 }
 
 /// Who may give a command, besides an owner.
@@ -129,7 +160,8 @@ impl Command {
             | Self::AgentStatus { .. }
             | Self::PersonAdd { .. }
             | Self::PersonRevoke { .. }
-            | Self::OutcomeResolve { .. } => Besides::Nobody,
+            | Self::OutcomeResolve { .. }
+            | Self::ToolAccept { .. } => Besides::Nobody,
             Self::ApprovalDecide { .. } => Besides::Approvers,
             Self::ApprovalList { .. } | Self::ApprovalShow { .. } => Besides::ApproversAndAuditors,
             Self::AgentList
@@ -138,8 +170,13 @@ impl Command {
             | Self::OutcomeList
             | Self::SpendShow { .. }
             | Self::AuditTail { .. }
+            | Self::AuditQuery { .. }
+            | Self::AuditShow { .. }
+            | Self::AuditProve { .. }
             | Self::AuditVerify
-            | Self::PolicyList => Besides::Auditors,
+            | Self::PolicyList
+            | Self::ToolList
+            | Self::ToolShow { .. } => Besides::Auditors,
         }
     }
 
@@ -165,6 +202,12 @@ pub enum AdminError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no such proof.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// About the definitions of tools.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// Nothing decides.
     #[error("{0}")]
     NoPolicy(String),
@@ -185,6 +228,55 @@ pub enum AdminError {
     /// No randomness.
     #[error("the system has no randomness: {0}")]
     Random(#[from] getrandom::Error),
+}
+
+/// Whose fault an error is, for doors that say so with a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such thing.
+    Unknown,
+    /// It is not theirs to do.
+    Forbidden,
+    /// Things do not stand so that it can be done.
+    Conflict,
+    /// It makes no sense.
+    Invalid,
+    /// The gate cannot do it now.
+    Unavailable,
+}
+
+impl AdminError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Forbidden { .. } => Fault::Forbidden,
+            Self::Decide(error) => match error {
+                approvals::DecideError::Unknown(_) => Fault::Unknown,
+                approvals::DecideError::NotADecider(_) | approvals::DecideError::Own(_) => Fault::Forbidden,
+                approvals::DecideError::Again(..) | approvals::DecideError::Over(..) => Fault::Conflict,
+                approvals::DecideError::Store(_) => Fault::Unavailable,
+            },
+            Self::Register(error) => match error {
+                RegisterError::Unknown(_) | RegisterError::UnknownPerson(_) => Fault::Unknown,
+                RegisterError::Taken(..) | RegisterError::Revoked(_) => Fault::Conflict,
+                RegisterError::Store(_) | RegisterError::Random(_) => Fault::Unavailable,
+                _ => Fault::Invalid,
+            },
+            Self::Pin(error) => match error {
+                PinError::Unknown(_) => Fault::Unknown,
+                PinError::Store(_) => Fault::Unavailable,
+                _ => Fault::Conflict,
+            },
+            Self::Proof(ProofError::NoSuchEntry { .. }) => Fault::Unknown,
+            Self::Proof(ProofError::Shrunk { .. }) | Self::Usage(_) => Fault::Invalid,
+            Self::Proof(ProofError::Store(_))
+            | Self::NoPolicy(_)
+            | Self::NotRunning
+            | Self::Random(_)
+            | Self::Store(_) => Fault::Unavailable,
+        }
+    }
 }
 
 /// Carries commands out. Cheap to clone.
@@ -249,26 +341,31 @@ impl Admin {
             Command::OutcomeList => self.outcome_list(),
             Command::OutcomeResolve { id, executed } => self.outcome_resolve(actor, id, executed).await,
             // What reads much of the store goes where no call waits for it.
-            Command::SpendShow { account, window } => {
-                let admin = self.clone();
-                task::blocking(move || admin.spend(account, &window)).await
-            }
-            Command::AuditTail { count } => {
-                let store = self.store.clone();
-                let entries = task::blocking(move || audit::tail(&store, count.min(TAIL_MAX))).await?;
-                Ok(entries.iter().map(|entry| json!(entry)).collect::<Vec<_>>().into())
-            }
-            Command::AuditVerify => {
-                let store = self.store.clone();
-                Ok(json!(task::blocking(move || audit::verify(&store)).await?))
-            }
+            Command::SpendShow { account, window } => self.reading(move |admin| admin.spend(account, &window)).await,
+            Command::AuditTail { count } => self.reading(move |admin| admin.audit_tail(count)).await,
+            Command::AuditQuery { query } => self.reading(move |admin| admin.audit_query(&query)).await,
+            Command::AuditShow { id } => self.reading(move |admin| admin.audit_show(&id)).await,
+            Command::AuditProve { id } => self.reading(move |admin| admin.audit_prove(&id)).await,
+            Command::AuditVerify => self.reading(|admin| Ok(json!(verify(&admin.store)?))).await,
             Command::PolicyList => policy_list(&self.gate()?.policies),
+            Command::ToolList => self.tool_list(),
+            Command::ToolShow { name } => self.tool_show(&name),
+            Command::ToolAccept { tools } => self.tool_accept(actor, tools).await,
         }
     }
 
+    async fn reading(
+        &self,
+        read: impl FnOnce(&Self) -> Result<Value, AdminError> + Send + 'static,
+    ) -> Result<Value, AdminError> {
+        let admin = self.clone();
+        task::blocking(move || read(&admin)).await
+    }
+
     /// An entry of the audit log about something that a person does, now.
-    fn entry(&self, actor: &Actor, action: &str) -> Result<audit::Entry, AdminError> {
+    fn entry(&self, actor: &Actor, action: &str) -> Result<crate::audit::Entry, AdminError> {
         let id = CorrelationId::random()?;
-        Ok(audit::Entry::new(self.clock.now(), id, action, audit::Status::Completed).actor(actor))
+        let done = crate::audit::Status::Completed;
+        Ok(crate::audit::Entry::new(self.clock.now(), id, action, done).actor(actor))
     }
 }

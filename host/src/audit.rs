@@ -5,6 +5,7 @@
 //! - [`entry`]: one entry and its words
 //! - [`tree`]: the Merkle tree of RFC 6962 over the entries, and its proofs
 //! - [`log`]: append and read, inside the store's transactions
+//! - [`Query`]: what somebody asks of the log, as text; [`prove`]: that an entry is in it, for somebody without the log
 //! - [`verify`]: everything recomputed from the entries, and what does not fit named by its position
 //!
 //! The log promises that an entry, once committed, cannot be changed, removed, moved or added without a different root.
@@ -17,9 +18,13 @@ pub mod log;
 pub mod mask;
 #[cfg(test)]
 mod memory;
+mod proof;
+mod query;
 pub mod tree;
 pub mod verify;
 
 pub use entry::{Entry, Status};
-pub use log::{append, by_correlation, entries, query, root, size, tail};
+pub use log::{Cursor, Filter, Page, append, by_correlation, correlations, entries, query, root, size, tail};
+pub use proof::{Inclusion, prove};
+pub use query::{BadQuery, Query};
 pub use verify::verify;

@@ -1,13 +1,14 @@
 //! Which tool is meant: names, definitions and their digests, argument schemas.
 //!
 //! Each server has a keeper: a task that starts it, lists its tools, and lists them again when the server says that they
-//! changed or after it had to be started anew.
+//! changed or after it had to be started anew. A tool whose definition is not the pinned one ([`pin`]) is known and cannot
+//! be used.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify};
 use tokio::task::JoinHandle;
 
 use crate::call::{Call, CorrelationId, Request};
@@ -16,16 +17,20 @@ use crate::config::{IdempotencyRule, ServerConfig, ToolConfig};
 use crate::identity::Principal;
 use crate::json::Value;
 use crate::refusal::{Code, Refusal};
+use crate::store::{Store, StoreError};
 use crate::upstream::Upstream;
 
 mod definition;
+mod difference;
 mod keeper;
+pub mod pin;
 mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use keeper::ServerState;
-pub use schema::Schema;
+pub use difference::{Difference, difference};
+pub use keeper::{Listing, ServerState};
+pub use schema::{BadSchema, Schema};
 
 /// What a server says of a tool, with the protocol's cautious defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,27 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// One of the gate's own tools: what it takes is checked as a server's is, and no server is asked.
+    ///
+    /// # Errors
+    /// When its input schema cannot be used.
+    pub fn of_gate(name: &str, definition: Value) -> Result<Self, BadSchema> {
+        let schema = Schema::compile(definition.get("inputSchema").unwrap_or(&Value::Null))?;
+        Ok(Self {
+            server: "gate".into(),
+            name: name.into(),
+            upstream_name: name.into(),
+            annotations: Annotations { read_only: true, destructive: false, idempotent: true, open_world: false },
+            digest: pin::digest(definition.canonical().as_bytes()),
+            definition,
+            secret_arguments: Vec::new(),
+            idempotency: IdempotencyRule::Optional,
+            idempotent: true,
+            release_on_error: false,
+            schema,
+        })
+    }
+
     /// A tool for unit tests of other modules: `server__name`, which takes any object.
     #[cfg(test)]
     #[must_use]
@@ -100,14 +126,25 @@ pub struct Catalog(Arc<Inner>);
 struct Inner {
     servers: Vec<Server>,
     tools: Vec<ToolConfig>,
+    store: Store,
     clock: Clock,
     tried: Notify,
+    /// Held from the moment that pins are changed until the servers' states say so.
+    pinning: AsyncMutex<()>,
     keepers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Server {
     config: ServerConfig,
     state: RwLock<ServerState>,
+}
+
+/// What a name means.
+pub enum Found {
+    /// A tool that can be called.
+    Usable(Resolved),
+    /// A tool that is withheld.
+    Withheld(Arc<Tool>),
 }
 
 /// A tool and where it is called.
@@ -122,23 +159,31 @@ pub struct Resolved {
 impl Catalog {
     /// A catalog of these servers; [`Catalog::keep`] starts them.
     #[must_use]
-    pub fn new(servers: Vec<ServerConfig>, tools: Vec<ToolConfig>, clock: Clock) -> Self {
+    pub fn new(servers: Vec<ServerConfig>, tools: Vec<ToolConfig>, store: Store, clock: Clock) -> Self {
         let servers =
             servers.into_iter().map(|config| Server { config, state: RwLock::new(ServerState::Starting) }).collect();
-        Self(Arc::new(Inner { servers, tools, clock, tried: Notify::new(), keepers: Mutex::default() }))
+        Self(Arc::new(Inner {
+            servers,
+            tools,
+            store,
+            clock,
+            tried: Notify::new(),
+            pinning: AsyncMutex::default(),
+            keepers: Mutex::default(),
+        }))
     }
 
     fn state(server: &Server) -> std::sync::RwLockReadGuard<'_, ServerState> {
         server.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All tools, by name.
+    /// All tools that can be called, by name.
     #[must_use]
     pub fn tools(&self) -> Vec<Arc<Tool>> {
         let mut all = BTreeMap::new();
         for server in &self.0.servers {
-            if let ServerState::Up { tools, .. } | ServerState::Down { tools, .. } = &*Self::state(server) {
-                all.extend(tools.iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))));
+            if let ServerState::Up { listing, .. } | ServerState::Down { listing, .. } = &*Self::state(server) {
+                all.extend(listing.tools.iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))));
             }
         }
         all.into_values().collect()
@@ -146,14 +191,30 @@ impl Catalog {
 
     /// The tool with this name.
     #[must_use]
-    pub fn find(&self, name: &str) -> Option<Resolved> {
+    pub fn find(&self, name: &str) -> Option<Found> {
         self.0.servers.iter().find_map(|server| match &*Self::state(server) {
-            ServerState::Up { upstream, tools } | ServerState::Down { upstream: Some(upstream), tools, .. } => {
-                let tool = Arc::clone(tools.get(name)?);
-                Some(Resolved { tool, upstream: upstream.clone() })
+            ServerState::Up { upstream, listing } | ServerState::Down { upstream: Some(upstream), listing, .. } => {
+                let usable =
+                    |tool: &Arc<Tool>| Found::Usable(Resolved { tool: Arc::clone(tool), upstream: upstream.clone() });
+                let withheld = || listing.withheld.get(name).map(|tool| Found::Withheld(Arc::clone(tool)));
+                listing.tools.get(name).map(usable).or_else(withheld)
             }
             ServerState::Starting | ServerState::Down { upstream: None, .. } => None,
         })
+    }
+
+    /// Waits until nobody else changes pins, and keeps them from it: for a change of pins that [`Catalog::divide_again`]
+    /// makes known.
+    pub async fn pinning(&self) -> MutexGuard<'_, ()> {
+        self.0.pinning.lock().await
+    }
+
+    /// Reads the pins again for all servers, after they were changed.
+    ///
+    /// # Errors
+    /// When the store cannot be read; tools that were withheld still are.
+    pub fn divide_again(&self, _pinning: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
+        self.0.servers.iter().try_for_each(|server| server.divide_again(&self.0.store))
     }
 
     /// The names of the tools that the configuration says something about.
@@ -179,12 +240,21 @@ impl Catalog {
             .servers
             .iter()
             .map(|server| {
-                let down = |why: &str| Some(vec![format!("server `{}` is down: {why}", server.config.name)]);
+                let name = &server.config.name;
+                let down = |why: &str, listing: &Listing| {
+                    let mut problems = vec![format!("server `{name}` is down: {why}")];
+                    problems.extend(listing.problem(name));
+                    Some(problems)
+                };
                 match &*Self::state(server) {
                     ServerState::Starting => None,
-                    ServerState::Up { upstream, .. } if upstream.alive() => Some(Vec::new()),
-                    ServerState::Up { .. } => down("its process has ended; the next call starts it again"),
-                    ServerState::Down { why, .. } => down(why),
+                    ServerState::Up { upstream, listing } if upstream.alive() => {
+                        Some(listing.problem(name).into_iter().collect())
+                    }
+                    ServerState::Up { listing, .. } => {
+                        down("its process has ended; the next call starts it again", listing)
+                    }
+                    ServerState::Down { why, listing, .. } => down(why, listing),
                 }
             })
             .collect::<Option<Vec<_>>>()
@@ -202,27 +272,62 @@ pub fn unknown_tool(name: &str) -> Refusal {
     )
 }
 
-impl Resolved {
+/// The refusal of a tool whose definition is not the accepted one, for those who could see it.
+fn tool_withheld(name: &str) -> Refusal {
+    Refusal::new(
+        Code::ToolWithheld,
+        format!(
+            "`{name}` was not called: its server has changed or renamed it since the gate's owner accepted its tools, so it is \
+             withheld until the owner accepts it (`portcullis tool show {name}`, `portcullis tool accept {name}`); ask the \
+             owner"
+        ),
+    )
+    .details(json!({ "tool": name }))
+}
+
+impl Found {
+    /// The tool's definition: for finding out who sees it.
+    #[must_use]
+    pub fn tool(&self) -> &Arc<Tool> {
+        match self {
+            Self::Usable(resolved) => &resolved.tool,
+            Self::Withheld(tool) => tool,
+        }
+    }
+
+    /// The tool, if it can be called.
+    ///
+    /// # Errors
+    /// `tool_withheld`.
+    pub fn usable(self) -> Result<Resolved, Refusal> {
+        match self {
+            Self::Usable(resolved) => Ok(resolved),
+            Self::Withheld(tool) => Err(tool_withheld(&tool.name)),
+        }
+    }
+}
+
+impl Tool {
     /// A request for this tool becomes a call, when its arguments are the tool's.
     ///
     /// # Errors
     /// `invalid_arguments`.
     pub fn call(
-        &self,
+        self: &Arc<Self>,
         id: CorrelationId,
         time: Timestamp,
         principal: Arc<Principal>,
         request: Request,
     ) -> Result<Call, Refusal> {
         let invalid = |message: String| Refusal::new(Code::InvalidArguments, message);
-        let name = &self.tool.name;
+        let name = &self.name;
         let arguments = request.arguments.map_err(|bad| {
             invalid(format!(
                 "the call of `{name}` was not made: {bad}; send one JSON object that fits the tool's schema"
             ))
         })?;
         let key = request.key.map_err(|bad| invalid(format!("the call of `{name}` was not made: {bad}")))?;
-        self.tool.schema.check(arguments.value()).map_err(|problem| {
+        self.schema.check(arguments.value()).map_err(|problem| {
             invalid(format!("the arguments do not fit the schema of `{name}`: {}", problem.message))
                 .details(json!({ "pointer": problem.pointer }))
         })?;
@@ -230,7 +335,7 @@ impl Resolved {
             id,
             time,
             principal,
-            tool: Arc::clone(&self.tool),
+            tool: Arc::clone(self),
             arguments,
             key,
             approval: request.approval,

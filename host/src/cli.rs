@@ -21,6 +21,7 @@ mod policy;
 mod serve;
 pub mod show;
 mod spend;
+mod tool;
 
 use client::ClientError;
 use show::Out;
@@ -62,6 +63,9 @@ enum Word {
     /// The audit log: what happened
     #[command(subcommand)]
     Audit(audit::Words),
+    /// Tools: which definitions of servers' tools are accepted
+    #[command(subcommand)]
+    Tool(tool::Words),
     /// Policies: what may be done
     #[command(subcommand)]
     Policy(policy::Words),
@@ -135,6 +139,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Word::Outcome(words) => outcome::run(config, words).await,
         Word::Spend(words) => spend::run(config, words).await,
         Word::Audit(words) => audit::run(config, words).await,
+        Word::Tool(words) => tool::run(config, words).await,
         Word::Policy(words) => policy::run(config, words).await,
         Word::ExampleMarketplace(words) => {
             marketplace::serve_stdio(words.state).await.map_err(|error| Failure::Said(error.to_string()))

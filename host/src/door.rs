@@ -66,7 +66,24 @@ pub trait Pipeline: Send + Sync + 'static {
         self: &Arc<Self>,
         principal: &Arc<Principal>,
         id: &str,
+        origin: Origin,
     ) -> impl Future<Output = Result<Option<serde_json::Value>, Box<Refused>>> + Send;
+
+    /// [`Gate::events`].
+    fn events(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> impl Future<Output = Result<String, Box<Refused>>> + Send;
+
+    /// [`Gate::spending`].
+    fn spending(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> impl Future<Output = Result<String, Box<Refused>>> + Send;
 
     /// [`Gate::readiness`].
     fn readiness(&self) -> Readiness;
@@ -98,8 +115,27 @@ impl Pipeline for Gate {
         self: &Arc<Self>,
         principal: &Arc<Principal>,
         id: &str,
+        origin: Origin,
     ) -> Result<Option<serde_json::Value>, Box<Refused>> {
-        Gate::approval(self, principal, id).await
+        Gate::approval(self, principal, id, origin).await
+    }
+
+    async fn events(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> Result<String, Box<Refused>> {
+        Gate::events(self, principal, parameters, origin).await
+    }
+
+    async fn spending(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> Result<String, Box<Refused>> {
+        Gate::spending(self, principal, parameters, origin).await
     }
 
     fn readiness(&self) -> Readiness {
@@ -137,6 +173,8 @@ pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
         .route("/mcp", any(mcp::handle::<G>))
         .route("/v1/tools", get(rest::tools::<G>))
         .route("/v1/tools/{name}", post(rest::call::<G>))
+        .route("/v1/audit/events", get(rest::events::<G>))
+        .route("/v1/spend", get(rest::spending::<G>))
         .route("/healthz", get(|| async { "ok" }))
         .route("/v1/approvals/{id}", get(rest::approval::<G>))
         .route("/readyz", get(readyz::<G>))

@@ -29,6 +29,7 @@ mod ask;
 mod crowd;
 mod end;
 mod facts;
+mod own;
 mod refuse;
 mod trail;
 
@@ -124,7 +125,7 @@ impl Gate {
         }
     }
 
-    /// The tools that this principal sees, by name.
+    /// The tools that this principal sees, by name, and the gate's own.
     ///
     /// # Errors
     /// `rate_limited`, `no_policy`.
@@ -134,11 +135,12 @@ impl Gate {
             let set = self.policies.set()?;
             let tools = self.catalog.tools();
             let seen = self.policies.visible(&set, principal, &tools).await;
-            Ok(tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool)).collect())
+            let seen = tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool));
+            Ok(seen.chain(own::tools()).collect())
         };
         match listed.await {
             Ok(tools) => Ok(tools),
-            Err(refusal) => Err(self.refuse_listing(principal, origin, refusal).await),
+            Err(refusal) => Err(self.refuse_question("tools/list", principal, origin, refusal).await),
         }
     }
 
@@ -173,14 +175,21 @@ impl Gate {
         let set = self.policies.set()?;
         trail.generation = set.generation();
 
+        // The gate's own tools ask no server, and no policy.
+        if let Some(own) = own::find(&request.tool) {
+            return self.call_own(trail, own, principal, request).await;
+        }
+
         // Which tool. One that is hidden from the principal does not exist.
-        let resolved = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;
-        let shown = self.policies.visible(&set, &principal, &[Arc::clone(&resolved.tool)]).await;
+        let found = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;
+        let shown = self.policies.visible(&set, &principal, &[Arc::clone(found.tool())]).await;
         if shown != [true] {
             return Err(catalog::unknown_tool(&request.tool));
         }
+        // One whose definition is not the accepted one cannot be called.
+        let resolved = found.usable()?;
         // Its schema is checked here: what comes out is a call whose arguments are the tool's.
-        let call = resolved.call(trail.id, trail.time, principal, request)?;
+        let call = resolved.tool.call(trail.id, trail.time, principal, request)?;
         let call = Arc::new(self.idempotency.with_key(call)?);
         trail.know(&call);
 

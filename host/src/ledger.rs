@@ -18,7 +18,9 @@ mod due;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Exceeded, Line, Reservation, ReserveError, check, release, reserve, settle, spent, statement};
+pub use book::{
+    Exceeded, Line, Reservation, ReserveError, check, release, reserve, settle, spent, statement, statement_of,
+};
 pub use due::{Due, DueError, account_name, due};
 
 /// Whose spending a charge is added to.

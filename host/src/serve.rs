@@ -133,9 +133,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     }
     let (stop, key) = (CancellationToken::new(), Arc::new(key));
     let gate = Arc::new(Gate {
-        store,
         admission: Admission::new(config.limits, clock.clone()),
-        catalog: Catalog::new(config.servers, config.tools, clock.clone()),
+        catalog: Catalog::new(config.servers, config.tools, store.clone(), clock.clone()),
+        store,
         idempotency: Idempotency::new(Arc::clone(&key)),
         approvals: Approvals::new(Arc::clone(&key)),
         policies,

@@ -130,8 +130,13 @@ impl Caller {
         }
     }
 
-    /// The tools that are listed for this agent, by name.
+    /// The servers' tools that are listed for this agent, by name.
     pub(crate) async fn tools(&self) -> Vec<String> {
+        self.all_tools().await.into_iter().filter(|name| !name.starts_with("gate__")).collect()
+    }
+
+    /// All tools that are listed for this agent, the gate's own too, in their order.
+    pub(crate) async fn all_tools(&self) -> Vec<String> {
         let answer = match self.door {
             Door::Rest => self.get("/v1/tools").await,
             _ => self.rpc("tools/list", &json!({ "_meta": self.meta() }).to_string()).await,

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
 use super::{Caller, Door, PATIENCE, market, program, until};
@@ -257,6 +258,23 @@ impl Gate {
     pub(crate) async fn agent(&self, name: &str, role: &str, door: Door) -> Caller {
         let key = self.add_agent(name, role).await;
         self.caller(Some(&key), door)
+    }
+
+    /// A new person's key. There is a gate running.
+    pub(crate) async fn add_person(&self, name: &str, kind: &str) -> String {
+        let body = json!({ "command": "person-add", "name": name, "kind": kind }).to_string();
+        let request = format!(
+            "POST /v1/command HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let mut socket = UnixStream::connect(self.folder().join("data/admin.sock")).await.unwrap();
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let added: Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}"));
+        added["key"].as_str().unwrap().to_owned()
     }
 
     /// A client with any credential.

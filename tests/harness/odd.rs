@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::here;
 
@@ -36,4 +36,20 @@ pub(crate) async fn kill(folder: &Path) {
 /// Lets go of all calls that are held.
 pub(crate) fn let_go(folder: &Path) {
     std::fs::write(folder.join("let-go"), "").unwrap();
+}
+
+/// A definition as the server offers it.
+pub(crate) fn definition(name: &str, description: &str) -> Value {
+    json!({
+        "name": name,
+        "description": description,
+        "inputSchema": {"type": "object", "additionalProperties": true},
+    })
+}
+
+/// From now on the server offers these, and says so.
+pub(crate) fn offer(folder: &Path, definitions: &[Value]) {
+    let new = folder.join("tools.json.new");
+    std::fs::write(&new, json!(definitions).to_string()).unwrap();
+    std::fs::rename(new, folder.join("tools.json")).unwrap();
 }

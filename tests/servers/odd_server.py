@@ -2,6 +2,9 @@
 
 Usage: odd_server.py LIST. Each tool that begins is first written to LIST, a JSON object a line:
 {"tool", "arguments", "pid"}. Numbers in it are Python's: exact digits are the marketplace's to show.
+
+When there is a file `tools.json`, its list of definitions is what is offered in the place of the usual one, and whenever it
+changes the client is told so. A tool that only that file knows answers with its arguments.
 """
 
 import json
@@ -29,6 +32,26 @@ TOOLS = {
 }
 
 
+DEFINITIONS = "tools.json"
+
+
+def definitions():
+    try:
+        with open(DEFINITIONS) as file:
+            return json.load(file)
+    except FileNotFoundError:
+        return [{"name": name, "description": text, "inputSchema": MONEY} for name, text in TOOLS.items()]
+
+
+def tell_changes(last):
+    while True:
+        time.sleep(0.01)
+        now = definitions()
+        if now != last:
+            last = now
+            send({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+
+
 def send(message):
     with OUT:
         sys.stdout.write(json.dumps(message) + "\n")
@@ -44,7 +67,7 @@ def began(tool, arguments):
 
 def call(id, params):
     tool, arguments = params["name"], params.get("arguments", {})
-    if tool not in TOOLS:
+    if tool not in [definition["name"] for definition in definitions()]:
         return send({"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": f"no tool {tool}"}})
     began(tool, arguments)
     if tool == "hold":
@@ -74,12 +97,12 @@ def answer(message):
         asked = params.get("protocolVersion")
         send({"jsonrpc": "2.0", "id": id, "result": {
             "protocolVersion": asked if asked in VERSIONS else VERSIONS[0],
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {"listChanged": True}},
             "serverInfo": {"name": "odd", "version": "1"},
         }})
+        threading.Thread(target=tell_changes, args=(definitions(),), daemon=True).start()
     elif method == "tools/list":
-        tools = [{"name": name, "description": text, "inputSchema": MONEY} for name, text in TOOLS.items()]
-        send({"jsonrpc": "2.0", "id": id, "result": {"tools": tools}})
+        send({"jsonrpc": "2.0", "id": id, "result": {"tools": definitions()}})
     elif method == "tools/call":
         threading.Thread(target=call, args=(id, params), daemon=True).start()
     elif method == "ping":

@@ -10,6 +10,10 @@ use crate::identity::{Actor, Principal};
 use crate::json;
 use crate::refusal::Code;
 
+mod seen;
+
+pub use seen::Seen;
+
 /// Digits of a correlation id.
 pub(super) const CORRELATION_ID_CHARS: usize = 32;
 

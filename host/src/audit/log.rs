@@ -14,7 +14,7 @@ mod filter;
 #[cfg(test)]
 mod tests;
 
-pub use filter::{BadCursor, Cursor, Filter, Page, query};
+pub use filter::{BadCursor, Cursor, Filter, LIMIT_DEFAULT, Page, query};
 
 /// Random bytes before an entry's JSON.
 const SALT_BYTES: usize = 16;
@@ -28,7 +28,7 @@ const READ_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Entries in a tail, at most.
 const TAIL_ENTRIES_MAX: usize = 10_000;
 
-/// Bytes of entries in a tail: half of what the command line takes in one answer.
+/// Bytes of entries in a tail or a page: half of what the command line takes in one answer.
 const TAIL_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Adds an entry and gives back its index. It becomes durable together with everything else in the transaction.
@@ -136,6 +136,32 @@ pub fn by_correlation(read: &dyn Read, id: &str) -> Result<Vec<Entry>, StoreErro
             None => Err(damaged(format!("entry {index} is missing"))),
         })
         .collect()
+}
+
+/// The correlation ids that begin with these digits: one, or two when there are more than one.
+///
+/// # Errors
+/// When the state cannot be read.
+pub fn correlations(read: &dyn Read, digits: &str) -> Result<Vec<String>, StoreError> {
+    let from = [keys::CORRELATIONS, digits.to_ascii_lowercase().as_bytes()].concat();
+    let mut found: Vec<String> = Vec::new();
+    read.scan(&from, &crate::store::prefix_end(&from), false, &mut |key, _| {
+        let id = key.get(keys::CORRELATIONS.len()..).and_then(|rest| rest.get(..CORRELATION_ID_CHARS));
+        let id = id.map(|id| String::from_utf8_lossy(id).into_owned());
+        if let Some(id) = id.filter(|id| found.last() != Some(id)) {
+            found.push(id);
+        }
+        if found.len() < 2 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(found)
+}
+
+/// The data of the leaf at an index: 16 random bytes and the entry's JSON.
+///
+/// # Errors
+/// When the state cannot be read.
+pub(super) fn leaf(read: &dyn Read, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    read.get(&keys::entry(index))
 }
 
 /// Shows the entries with `from <= index < to`, with their index and their length in bytes, until `show` breaks.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Tool;
+use super::pin::{self, Noted};
 use super::schema::{BadSchema, Schema};
 use crate::config::{ServerConfig, ToolConfig};
 use crate::json::Value;
 use crate::limits;
-use crate::seal::sha256_hex;
 use crate::upstream::Offered;
 
 /// Why a server's tool is not taken into the catalog.
@@ -16,6 +16,9 @@ pub(super) enum BadTool {
     /// Its name cannot be used.
     #[error("its name has other characters than letters, digits, `_`, `-`, `.` and `/`, or is too long")]
     Name,
+    /// The gate's own tools have that name.
+    #[error("its name begins with `{GATE}`, as those of the gate's own tools do")]
+    Gate,
     /// Its definition is not an object.
     #[error("its definition is not an object")]
     Definition,
@@ -24,14 +27,22 @@ pub(super) enum BadTool {
     Schema(#[from] BadSchema),
 }
 
-/// A tool under the name agents use. The digest covers the definition as the server gave it, in canonical form.
-pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]) -> Result<Arc<Tool>, BadTool> {
+/// What the names of the gate's own tools begin with.
+const GATE: &str = "gate__";
+
+/// A tool under the name agents use. The digest covers the definition as the server gave it, in canonical form, which comes
+/// with it.
+pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]) -> Result<Noted, BadTool> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
     let name = if server.prefix { format!("{}__{}", server.name, offered.name) } else { offered.name.clone() };
     if offered.name.is_empty() || !name.chars().all(fine) || name.len() > limits::TOOL_NAME_CHARS_MAX {
         return Err(BadTool::Name);
     }
-    let digest = format!("sha256:{}", sha256_hex(offered.definition.canonical().as_bytes()));
+    if name.starts_with(GATE) {
+        return Err(BadTool::Gate);
+    }
+    let text = offered.definition.canonical();
+    let digest = pin::digest(text.as_bytes());
     let mut definition = offered.definition;
     let Value::Object(members) = &mut definition else { return Err(BadTool::Definition) };
     for (key, value) in members.iter_mut() {
@@ -40,7 +51,7 @@ pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]
         }
     }
     let rule = rules.iter().find(|rule| rule.name == name);
-    Ok(Arc::new(Tool {
+    let tool = Arc::new(Tool {
         server: server.name.clone(),
         upstream_name: offered.name,
         annotations: offered.annotations,
@@ -52,5 +63,6 @@ pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]
         idempotent: rule.is_some_and(|rule| rule.idempotent),
         release_on_error: rule.is_some_and(|rule| rule.release_on_error),
         name,
-    }))
+    });
+    Ok(Noted { tool, text })
 }

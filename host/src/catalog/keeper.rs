@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::pin::{self, Noted};
 use super::{Catalog, Server, Tool, definition};
+use crate::call::CorrelationId;
 use crate::config::ServerConfig;
+use crate::store::{Store, StoreError};
 use crate::task;
 use crate::upstream::{Upstream, UpstreamError};
 
@@ -17,6 +20,47 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// keep the gate busy.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
+/// Withheld tools that are named in one sentence.
+const NAMED_MAX: usize = 5;
+
+/// The tools of a server, by the names agents use, as the pins divide them.
+#[derive(Default)]
+pub struct Listing {
+    /// Those that can be called.
+    pub tools: BTreeMap<String, Arc<Tool>>,
+    /// Those that are withheld.
+    pub withheld: BTreeMap<String, Arc<Tool>>,
+}
+
+impl Listing {
+    pub(super) fn divided<'a>(
+        store: &Store,
+        server: &str,
+        tools: impl Iterator<Item = &'a Arc<Tool>>,
+    ) -> Result<Self, StoreError> {
+        let pins = pin::of_server(store, server)?;
+        let usable = |tool: &Tool| pins.get(&tool.upstream_name).is_some_and(|pin| pin.admits(&tool.digest));
+        let by_name = tools.map(|tool| (tool.name.clone(), Arc::clone(tool)));
+        let (tools, withheld) = by_name.partition(|(_, tool)| usable(tool));
+        Ok(Self { tools, withheld })
+    }
+
+    /// What an owner should know: a sentence.
+    pub(super) fn problem(&self, server: &str) -> Option<String> {
+        let named: Vec<&str> = self.withheld.keys().take(NAMED_MAX).map(String::as_str).collect();
+        let first = named.first()?;
+        let more = match self.withheld.len().saturating_sub(named.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!(
+            "server `{server}` has changed its tools, and these are withheld until an owner accepts them: `{}`{more}; see \
+             `portcullis tool show {first}`",
+            named.join("`, `")
+        ))
+    }
+}
+
 /// What is known of a server. Its tools stay known while it is down, so that a call says what is the matter.
 pub enum ServerState {
     /// The first attempt goes on.
@@ -25,8 +69,8 @@ pub enum ServerState {
     Up {
         /// How it is called.
         upstream: Upstream,
-        /// Its tools, by the names agents use.
-        tools: BTreeMap<String, Arc<Tool>>,
+        /// Its tools.
+        listing: Listing,
     },
     /// It does not.
     Down {
@@ -35,18 +79,34 @@ pub enum ServerState {
         /// It was started once, and may be again.
         upstream: Option<Upstream>,
         /// The tools it had.
-        tools: BTreeMap<String, Arc<Tool>>,
+        listing: Listing,
     },
 }
 
 impl Server {
     fn down(&self, why: String, upstream: Option<Upstream>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let tools = match &mut *state {
-            ServerState::Starting => BTreeMap::new(),
-            ServerState::Up { tools, .. } | ServerState::Down { tools, .. } => std::mem::take(tools),
+        let listing = match &mut *state {
+            ServerState::Starting => Listing::default(),
+            ServerState::Up { listing, .. } | ServerState::Down { listing, .. } => std::mem::take(listing),
         };
-        *state = ServerState::Down { why, upstream, tools };
+        *state = ServerState::Down { why, upstream, listing };
+    }
+
+    /// It listed tools that could not be held against their pins: none of them is known any more.
+    fn shut(&self, why: String, upstream: Option<Upstream>) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) =
+            ServerState::Down { why, upstream, listing: Listing::default() };
+    }
+
+    /// Reads the pins again for the tools that are known.
+    pub(super) fn divide_again(&self, store: &Store) -> Result<(), StoreError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let ServerState::Up { listing, .. } | ServerState::Down { listing, .. } = &mut *state {
+            let tools = listing.tools.values().chain(listing.withheld.values());
+            *listing = Listing::divided(store, &self.config.name, tools)?;
+        }
+        Ok(())
     }
 }
 
@@ -65,22 +125,23 @@ impl Catalog {
         let mut wait = RETRY_FIRST;
         let mut upstream: Option<Upstream> = None;
         loop {
-            match self.look(&server.config, &mut upstream).await {
-                Ok(tools) => {
+            let looked = match self.look(&server.config, &mut upstream).await {
+                Ok((upstream, listed)) => self.take(server, upstream, listed).await,
+                Err(error) => {
+                    server.down(error.to_string(), upstream.clone());
+                    Err(error.to_string())
+                }
+            };
+            match looked {
+                Ok(upstream) => {
                     wait = RETRY_FIRST;
-                    let Some(upstream) = upstream.clone() else { continue };
-                    tracing::info!(server = %server.config.name, tools = tools.len(), "server is up");
-                    *server.state.write().unwrap_or_else(PoisonError::into_inner) =
-                        ServerState::Up { upstream: upstream.clone(), tools };
                     self.0.tried.notify_waiters();
                     // A change during the pause is not lost.
                     tokio::time::sleep(LOOK_PAUSE).await;
                     upstream.changed().await;
                 }
-                Err(error) => {
-                    let why = error.to_string();
+                Err(why) => {
                     tracing::warn!(server = %server.config.name, error = ?why, "server is down");
-                    server.down(why, upstream.clone());
                     self.0.tried.notify_waiters();
                     tokio::time::sleep(wait).await;
                     wait = wait.saturating_mul(2).min(RETRY_MAX);
@@ -89,11 +150,43 @@ impl Catalog {
         }
     }
 
+    /// Takes a listing over, once it was held against the pins and what is new is pinned.
+    ///
+    /// The lock is held until the server's state is what the store says: an owner's command cannot come in between.
+    async fn take(&self, server: &Server, upstream: Upstream, listed: Vec<Noted>) -> Result<Upstream, String> {
+        let _pinning = self.pinning().await;
+        match self.pinned(&server.config.name, listed).await {
+            Ok(listing) => {
+                let (tools, withheld) = (listing.tools.len(), listing.withheld.len());
+                tracing::info!(server = %server.config.name, tools, withheld, "server is up");
+                *server.state.write().unwrap_or_else(PoisonError::into_inner) =
+                    ServerState::Up { upstream: upstream.clone(), listing };
+                Ok(upstream)
+            }
+            Err(error) => {
+                let why = format!("its tools cannot be compared with their pins: {error}");
+                server.shut(why.clone(), Some(upstream));
+                Err(why)
+            }
+        }
+    }
+
+    async fn pinned(&self, server: &str, listed: Vec<Noted>) -> Result<Listing, StoreError> {
+        let tools: Vec<Arc<Tool>> = listed.iter().map(|noted| Arc::clone(&noted.tool)).collect();
+        if pin::is_news(&self.0.store, server, &listed)? {
+            let id = CorrelationId::random().map_err(|error| StoreError::Unwritable(error.to_string()))?;
+            let (at, server) = (self.0.clock.now(), server.to_owned());
+            self.0.store.commit(move |tx| pin::note(tx, at, id, &server, &listed)).await?;
+        }
+        // Only what the store says is accepted can be called.
+        Listing::divided(&self.0.store, server, tools.iter())
+    }
+
     async fn look(
         &self,
         config: &ServerConfig,
         upstream: &mut Option<Upstream>,
-    ) -> Result<BTreeMap<String, Arc<Tool>>, UpstreamError> {
+    ) -> Result<(Upstream, Vec<Noted>), UpstreamError> {
         let running = match upstream {
             Some(running) => running.clone(),
             None => {
@@ -101,12 +194,13 @@ impl Catalog {
                 upstream.insert(started).clone()
             }
         };
-        let mut tools = BTreeMap::new();
+        // Of two under one name the last is meant.
+        let mut listed = BTreeMap::new();
         for offered in running.tools().await? {
             let shown: String = offered.name.chars().take(80).collect();
             match definition::tool(config, offered, &self.0.tools) {
-                Ok(tool) => {
-                    tools.insert(tool.name.clone(), tool);
+                Ok(noted) => {
+                    listed.insert(noted.tool.name.clone(), noted);
                 }
                 Err(error) => {
                     let why = error.to_string();
@@ -114,7 +208,7 @@ impl Catalog {
                 }
             }
         }
-        Ok(tools)
+        Ok((running, listed.into_values().collect()))
     }
 
     /// Stops every server that was started; one that is only starting goes with its keeper.

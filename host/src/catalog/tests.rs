@@ -168,17 +168,17 @@ fn a_tool_appears_under_its_servers_name_and_its_digest_is_of_what_the_server_sa
         secret_arguments: vec!["/card".into()],
     };
     let written = r#"{"name":"pay","x":1.10}"#;
-    let tool = definition::tool(&server(true), offered("pay", written), std::slice::from_ref(&rule)).unwrap();
+    let tool = definition::tool(&server(true), offered("pay", written), std::slice::from_ref(&rule)).unwrap().tool;
     assert_eq!((tool.name.as_str(), tool.upstream_name.as_str()), ("market__pay", "pay"));
     assert_eq!(tool.definition.to_text(), r#"{"name":"market__pay","x":1.10}"#);
     assert!(tool.release_on_error && tool.idempotency == IdempotencyRule::Required);
     assert_eq!(tool.secret_arguments, ["/card"]);
 
-    let bare = definition::tool(&server(false), offered("pay", r#"{"x":1.1,"name":"pay"}"#), &[rule]).unwrap();
+    let bare = definition::tool(&server(false), offered("pay", r#"{"x":1.1,"name":"pay"}"#), &[rule]).unwrap().tool;
     assert_eq!(bare.name, "pay");
     assert_eq!(bare.digest, tool.digest, "the order of members and zeros at the end say nothing");
     assert!(!bare.release_on_error, "the rule is about another name");
-    let other = definition::tool(&server(true), offered("pay", r#"{"name":"pay","x":1.2}"#), &[]).unwrap();
+    let other = definition::tool(&server(true), offered("pay", r#"{"name":"pay","x":1.2}"#), &[]).unwrap().tool;
     assert_ne!(other.digest, tool.digest);
 }
 

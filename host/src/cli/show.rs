@@ -136,6 +136,12 @@ pub fn error(text: &str) {
     let _ = writeln!(io::stderr(), "{word} {}", lines(text));
 }
 
+/// Says something on standard error that belongs to no answer, such as how to go on.
+pub fn note(text: &str) {
+    // Where even that is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{}", lines(text));
+}
+
 fn lines(text: &str) -> String {
     text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }

@@ -13,11 +13,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{DoorOptions, answer, body, credential, guard, ready};
-use crate::admin::{Admin, AdminError, Command};
+use crate::admin::{Admin, AdminError, Command, Fault};
 use crate::approval;
+use crate::audit;
 use crate::call::Origin;
+use crate::catalog::pin;
 use crate::gate::Gate;
-use crate::identity::{Actor, Kind, NewAgent, RegisterError, Status};
+use crate::identity::{Actor, Kind, NewAgent, Status};
 
 #[derive(Clone)]
 struct Owners {
@@ -42,6 +44,12 @@ pub fn owners(gate: Arc<Gate>, admin: Admin, options: DoorOptions) -> Router {
         .route("/v1/persons/{name}/revoke", post(person_revoke))
         .route("/v1/policies", get(policies))
         .route("/v1/spend", get(spend))
+        .route("/v1/tools", get(tools))
+        .route("/v1/tools/accept", post(tools_accept))
+        .route("/v1/tools/{name}", get(tool))
+        .route("/v1/audit/events", get(events))
+        .route("/v1/audit/events/{id}", get(event))
+        .route("/v1/audit/proof/inclusion", get(inclusion))
         .route("/v1/audit/verify", get(verify))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(move || async move { ready(&at.readiness()) }))
@@ -112,29 +120,12 @@ fn said(done: Result<Value, AdminError>) -> Response {
         Ok(value) => return answer::json_text(StatusCode::OK, value.to_string()),
         Err(error) => error,
     };
-    let (status, code) = match &error {
-        AdminError::Forbidden { .. } => (StatusCode::FORBIDDEN, "forbidden"),
-        AdminError::Decide(error) => match error {
-            approval::DecideError::Unknown(_) => (StatusCode::NOT_FOUND, "not_found"),
-            approval::DecideError::NotADecider(_) | approval::DecideError::Own(_) => {
-                (StatusCode::FORBIDDEN, "forbidden")
-            }
-            approval::DecideError::Again(..) | approval::DecideError::Over(..) => (StatusCode::CONFLICT, "conflict"),
-            approval::DecideError::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable"),
-        },
-        AdminError::Register(error) => match error {
-            RegisterError::Unknown(_) | RegisterError::UnknownPerson(_) => (StatusCode::NOT_FOUND, "not_found"),
-            RegisterError::Taken(..) | RegisterError::Revoked(_) => (StatusCode::CONFLICT, "conflict"),
-            RegisterError::Store(_) | RegisterError::Random(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
-            }
-            _ => (StatusCode::BAD_REQUEST, "invalid"),
-        },
-        AdminError::Usage(_) => (StatusCode::BAD_REQUEST, "invalid"),
-        AdminError::NoPolicy(_) => (StatusCode::SERVICE_UNAVAILABLE, "no_policy"),
-        AdminError::NotRunning | AdminError::Random(_) | AdminError::Store(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
-        }
+    let (status, code) = match error.fault() {
+        Fault::Unknown => (StatusCode::NOT_FOUND, "not_found"),
+        Fault::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+        Fault::Conflict => (StatusCode::CONFLICT, "conflict"),
+        Fault::Invalid => (StatusCode::BAD_REQUEST, "invalid"),
+        Fault::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
     answer::problem(status, code, &error.to_string())
 }
@@ -249,4 +240,51 @@ async fn spend(State(door): State<Owners>, Query(of): Query<Accounts>, request: 
 
 async fn verify(State(door): State<Owners>, request: Request) -> Response {
     door.run(request, || Command::AuditVerify).await
+}
+
+async fn tools(State(door): State<Owners>, request: Request) -> Response {
+    door.run(request, || Command::ToolList).await
+}
+
+async fn tool(State(door): State<Owners>, Path(name): Path<String>, request: Request) -> Response {
+    door.run(request, || Command::ToolShow { name }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accepted {
+    tools: Vec<pin::Accept>,
+}
+
+async fn tools_accept(State(door): State<Owners>, request: Request) -> Response {
+    door.run_with(request, |Accepted { tools }| Command::ToolAccept { tools }).await
+}
+
+async fn events(State(door): State<Owners>, mut request: Request) -> Response {
+    let actor = match door.person(&mut request).await {
+        Ok(actor) => actor,
+        Err(response) => return response,
+    };
+    let invalid = |message: &str| answer::problem(StatusCode::BAD_REQUEST, "invalid", message);
+    let Ok(Query(pairs)) = Query::<Vec<(String, String)>>::try_from_uri(request.uri()) else {
+        return invalid("the query string of the address cannot be read");
+    };
+    match audit::Query::from_pairs(pairs) {
+        Ok(query) => said(door.admin.run(&actor, Command::AuditQuery { query }).await),
+        Err(bad) => invalid(&bad.to_string()),
+    }
+}
+
+async fn event(State(door): State<Owners>, Path(id): Path<String>, request: Request) -> Response {
+    door.run(request, || Command::AuditShow { id }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfEntry {
+    id: String,
+}
+
+async fn inclusion(State(door): State<Owners>, Query(OfEntry { id }): Query<OfEntry>, request: Request) -> Response {
+    door.run(request, || Command::AuditProve { id }).await
 }

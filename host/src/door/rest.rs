@@ -1,9 +1,10 @@
-//! The REST door: `GET /v1/tools` and `POST /v1/tools/{name}`.
+//! The REST door: `GET /v1/tools`, `POST /v1/tools/{name}`, and what agents ask about themselves: `GET
+//! /v1/approvals/{id}`, `GET /v1/audit/events` and `GET /v1/spend`.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 
@@ -51,11 +52,45 @@ pub(super) async fn approval<G: Pipeline>(
     let Ok(Path(id)) = id else {
         return answer::problem(StatusCode::BAD_REQUEST, "bad_path", "the approval's id is not UTF-8");
     };
-    match door.gate.approval(&principal, &id).await {
+    match door.gate.approval(&principal, &id, Origin::Rest).await {
         Ok(Some(approval)) => answer::json_text(StatusCode::OK, approval.to_string()),
         Ok(None) => answer::problem(StatusCode::NOT_FOUND, "not_found", "there is no such approval of yours"),
         Err(refused) => answer::refusal(&refused),
     }
+}
+
+/// `GET /v1/audit/events`: what happened, newest first, a page at a time.
+pub(super) async fn events<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
+    let address = super::address(request.extensions());
+    let credential = credential::take(request.headers_mut());
+    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+        Ok(principal) => principal,
+        Err(refused) => return answer::refusal(&refused),
+    };
+    let Ok(Query(parameters)) = Query::try_from_uri(request.uri()) else { return bad_query() };
+    match door.gate.events(&principal, parameters, Origin::Rest).await {
+        Ok(page) => answer::json_text(StatusCode::OK, page),
+        Err(refused) => answer::refusal(&refused),
+    }
+}
+
+/// `GET /v1/spend`: what is spent and held.
+pub(super) async fn spending<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
+    let address = super::address(request.extensions());
+    let credential = credential::take(request.headers_mut());
+    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+        Ok(principal) => principal,
+        Err(refused) => return answer::refusal(&refused),
+    };
+    let Ok(Query(parameters)) = Query::try_from_uri(request.uri()) else { return bad_query() };
+    match door.gate.spending(&principal, parameters, Origin::Rest).await {
+        Ok(rows) => answer::json_text(StatusCode::OK, rows),
+        Err(refused) => answer::refusal(&refused),
+    }
+}
+
+fn bad_query() -> Response {
+    answer::problem(StatusCode::BAD_REQUEST, "invalid_arguments", "the query string of the address cannot be read")
 }
 
 /// `POST /v1/tools/{name}`: a call; the body is its arguments.

@@ -86,8 +86,27 @@ impl Pipeline for Behind {
         self: &Arc<Self>,
         _: &Arc<Principal>,
         id: &str,
+        _: Origin,
     ) -> Result<Option<serde_json::Value>, Box<Refused>> {
         Ok((id == "appr_1").then(|| serde_json::json!({ "id": id, "status": "pending" })))
+    }
+
+    async fn events(
+        self: &Arc<Self>,
+        _: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        _: Origin,
+    ) -> Result<String, Box<Refused>> {
+        Ok(format!(r#"{{"asked":{}}}"#, json!(parameters)))
+    }
+
+    async fn spending(
+        self: &Arc<Self>,
+        principal: &Arc<Principal>,
+        parameters: Vec<(String, String)>,
+        origin: Origin,
+    ) -> Result<String, Box<Refused>> {
+        self.events(principal, parameters, origin).await
     }
 
     fn readiness(&self) -> Readiness {

@@ -1,15 +1,12 @@
 //! Calls that a person has to agree to: what was agreed already, and what is asked.
 
-use std::sync::Arc;
-
 use super::trail::Trail;
-use super::{Ended, Gate, Refused, refusal, refuse};
+use super::{Ended, Gate, refusal, refuse};
 use crate::admin;
 use crate::approval::{self, Standing, Status, TooMany};
 use crate::audit;
-use crate::call::{Call, Origin};
+use crate::call::Call;
 use crate::idempotency::Seen;
-use crate::identity::Principal;
 use crate::ledger::{self, ReserveError};
 use crate::policy::Asked;
 use crate::refusal::{Code, Refusal};
@@ -64,29 +61,6 @@ impl Gate {
                 Err(refusal(Code::ApprovalExpired, message).approval(id))
             }
             seen => Ok(Held::Done(seen)),
-        }
-    }
-
-    /// How an approval stands that a principal asked for; none where there is no such one of its own.
-    ///
-    /// # Errors
-    /// `rate_limited`, `store_unavailable`.
-    pub async fn approval(
-        &self,
-        principal: &Arc<Principal>,
-        id: &str,
-    ) -> Result<Option<serde_json::Value>, Box<Refused>> {
-        let found = self
-            .admission
-            .principal(principal, None, Origin::Rest.route(), None)
-            .map_err(Refusal::from)
-            .and_then(|_admitted| approval::find(&self.store, id).map_err(|error| refuse::store(&error)));
-        match found {
-            Ok(record) => {
-                let own = record.filter(|record| record.agent_id == principal.id);
-                Ok(own.map(|record| record.told(self.clock.now())))
-            }
-            Err(refusal) => Err(self.refuse_listing(principal, Origin::Rest, refusal).await),
         }
     }
 

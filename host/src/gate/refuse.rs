@@ -167,10 +167,16 @@ impl Gate {
         Box::new(Refused { correlation_id, refusal, replayed: false })
     }
 
-    /// A listing was refused.
-    pub(super) async fn refuse_listing(&self, who: &Arc<Principal>, origin: Origin, refusal: Refusal) -> Box<Refused> {
+    /// A question that is no call, such as a listing of tools, was refused.
+    pub(super) async fn refuse_question(
+        &self,
+        what: &str,
+        who: &Arc<Principal>,
+        origin: Origin,
+        refusal: Refusal,
+    ) -> Box<Refused> {
         match correlation_id() {
-            Ok(id) => self.refuse(Trail::listing(id, self.clock.now(), who, origin), refusal, false).await,
+            Ok(id) => self.refuse(Trail::question(id, self.clock.now(), what, who, origin), refusal, false).await,
             Err(refused) => refused,
         }
     }

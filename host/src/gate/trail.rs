@@ -66,9 +66,15 @@ impl Trail {
         Self { address, ..Self::bare(id, time, "authenticate") }
     }
 
-    /// A listing of tools.
-    pub(super) fn listing(id: CorrelationId, time: Timestamp, principal: &Arc<Principal>, origin: Origin) -> Self {
-        Self { principal: Some(Arc::clone(principal)), origin: Some(origin), ..Self::bare(id, time, "tools/list") }
+    /// A question that is no call, such as a listing of tools.
+    pub(super) fn question(
+        id: CorrelationId,
+        time: Timestamp,
+        what: &str,
+        principal: &Arc<Principal>,
+        origin: Origin,
+    ) -> Self {
+        Self { principal: Some(Arc::clone(principal)), origin: Some(origin), ..Self::bare(id, time, what) }
     }
 
     /// Refusals that were counted and not written one by one.

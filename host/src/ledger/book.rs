@@ -329,14 +329,46 @@ pub fn statement(
         }
         ControlFlow::Continue(())
     })?;
-    let mut rows = Vec::new();
-    for (account, currency) in places {
-        let (mut spent, mut held) = (Decimal::ZERO, Decimal::ZERO);
-        lines(read, &account, &currency, opening(now, window), &mut |_, line| {
-            let side = if line.held { &mut held } else { &mut spent };
-            *side = side.saturating_add(line.amount);
-        })?;
-        rows.push((account, currency, spent, held));
-    }
-    Ok(rows)
+    places
+        .into_iter()
+        .map(|(account, currency)| {
+            let (spent, held) = sides(read, now, &account, &currency, window)?;
+            Ok((account, currency, spent, held))
+        })
+        .collect()
+}
+
+/// What stands on one account: currency, spent, held, in the last so long.
+///
+/// # Errors
+/// The store's.
+pub fn statement_of(
+    read: &dyn Read,
+    now: Timestamp,
+    account: &str,
+    window: Duration,
+) -> Result<Vec<(String, Decimal, Decimal)>, StoreError> {
+    currencies(read, account)?
+        .into_iter()
+        .map(|currency| {
+            let (spent, held) = sides(read, now, account, &currency, window)?;
+            Ok((currency, spent, held))
+        })
+        .collect()
+}
+
+/// What is spent, and what is held.
+fn sides(
+    read: &dyn Read,
+    now: Timestamp,
+    account: &str,
+    currency: &str,
+    window: Duration,
+) -> Result<(Decimal, Decimal), StoreError> {
+    let (mut spent, mut held) = (Decimal::ZERO, Decimal::ZERO);
+    lines(read, account, currency, opening(now, window), &mut |_, line| {
+        let side = if line.held { &mut held } else { &mut spent };
+        *side = side.saturating_add(line.amount);
+    })?;
+    Ok((spent, held))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use super::{ENTRIES_MAX, READ_BYTES_MAX, each, size};
+use super::{ENTRIES_MAX, TAIL_BYTES_MAX, each, size};
 use crate::audit::entry::{Entry, Status};
 use crate::clock::Timestamp;
 use crate::store::{Read, StoreError};
@@ -13,11 +13,13 @@ use crate::store::{Read, StoreError};
 const EXAMINED_MAX: usize = 10_000;
 
 /// Entries in one page when the caller does not say.
-const LIMIT_DEFAULT: usize = 100;
+pub const LIMIT_DEFAULT: usize = 100;
 
 /// Which entries are meant: those that fit everything that is set.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// Only entries of the principal with this id: what a principal may see who may not see all.
+    pub own: Option<String>,
     /// The principal's id or name.
     pub agent: Option<String>,
     /// The action: a tool's name, or a change such as `agent.add`.
@@ -34,6 +36,10 @@ pub struct Filter {
     pub cursor: Option<Cursor>,
     /// Entries in the page: by default 100, at most [`ENTRIES_MAX`].
     pub limit: Option<usize>,
+    /// Entries looked at for the page: by default, and at most, 10,000.
+    pub examined_max: Option<usize>,
+    /// Bytes in the page, by default, and at most, 8 MiB; the entry that passes it is still in it.
+    pub bytes_max: Option<usize>,
 }
 
 /// Where a page ended. Its text means nothing to anybody else.
@@ -78,6 +84,8 @@ pub struct Page {
 /// When the state or an entry cannot be read.
 pub fn query(read: &dyn Read, filter: &Filter) -> Result<Page, StoreError> {
     let limit = filter.limit.unwrap_or(LIMIT_DEFAULT).clamp(1, ENTRIES_MAX);
+    let examined_max = filter.examined_max.unwrap_or(EXAMINED_MAX).clamp(1, EXAMINED_MAX);
+    let bytes_max = filter.bytes_max.unwrap_or(TAIL_BYTES_MAX).min(TAIL_BYTES_MAX);
     let end = size(read)?;
     let end = filter.cursor.map_or(end, |cursor| cursor.0.min(end));
     let mut found = Vec::new();
@@ -89,20 +97,21 @@ pub fn query(read: &dyn Read, filter: &Filter) -> Result<Page, StoreError> {
             bytes = bytes.saturating_add(length);
             found.push(entry);
         }
-        if found.len() < limit && examined < EXAMINED_MAX && bytes < READ_BYTES_MAX {
+        if found.len() < limit && examined < examined_max && bytes < bytes_max {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
         }
     })?;
-    let stopped = found.len() >= limit || examined >= EXAMINED_MAX || bytes >= READ_BYTES_MAX;
+    let stopped = found.len() >= limit || examined >= examined_max || bytes >= bytes_max;
     Ok(Page { entries: found, next: (stopped && lowest > 0).then_some(Cursor(lowest)) })
 }
 
 impl Filter {
     fn fits(&self, entry: &Entry) -> bool {
         let by = |name: &String| [entry.principal_id(), entry.principal_name()].contains(&Some(name.as_str()));
-        self.agent.as_ref().is_none_or(by)
+        self.own.as_ref().is_none_or(|own| entry.principal_id() == Some(own))
+            && self.agent.as_ref().is_none_or(by)
             && self.tool.as_ref().is_none_or(|tool| entry.action() == tool)
             && self.code.as_ref().is_none_or(|code| entry.refusal_code() == Some(code))
             && self.status.is_none_or(|status| entry.status() == status)
