@@ -89,7 +89,10 @@ tools = ["market__vote_deal"]
         let answer = caller.call(OFFER, &market::offer("5", "EUR")).await;
         denied(&answer, "quiet", None);
         let message = answer.refusal()["message"].as_str().unwrap();
-        assert!(message.contains("from 07:00 to 07:00 in Europe/Paris") && message.contains("try again"), "{message}");
+        assert!(
+            message.contains("from 07:00 to 07:00 in Europe/Paris") && message.contains("leave no time"),
+            "{message}"
+        );
         let answer = caller.call("market__vote_deal", r#"{"deal_id":"deal-1"}"#).await;
         denied(&answer, "quiet", None);
         assert!(answer.refusal()["message"].as_str().unwrap().contains("`Europe/Atlantis`"), "{}", answer.text);
