@@ -16,6 +16,7 @@ mod harness;
 
 mod approvals;
 mod audit;
+mod bundled;
 mod caps;
 mod cli;
 mod exactness;

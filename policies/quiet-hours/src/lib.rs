@@ -41,10 +41,7 @@ impl Policy for QuietHours {
             let Some(end) = window.end(now) else { continue };
             let quiet = format!("from {} to {} in {zone}, where it is {now}", window.from, window.to);
             match window.action {
-                Action::Deny => {
-                    let tool = quoted(&call.tool.name);
-                    return Err(Denial::new(format!("{tool} is not used {quiet}; try again there from {end}")));
-                }
+                Action::Deny => return Err(self.refusal(&quiet, end, window, &call.tool.name)),
                 Action::Ask => asking.push(quiet),
             }
         }
@@ -59,6 +56,31 @@ impl Policy for QuietHours {
         }
         let (who, tool) = (quoted(&call.principal.name), quoted(&call.tool.name));
         Ok(Verdict::Ask(Question::new(format!("{who} wants to use {tool} in quiet hours: {hours}"))))
+    }
+}
+
+impl QuietHours {
+    fn refusal(&self, quiet: &str, end: Moment, window: &Window, tool: &str) -> Denial {
+        let until = match self.quiet_until(end, window, tool) {
+            Some(end) => format!("try again there from {end}"),
+            None => "the windows leave no time for it, ask the gate's owner".to_owned(),
+        };
+        Denial::new(format!("{} is not used {quiet}; {until}", quoted(tool)))
+    }
+
+    /// When no window of the zone refuses the tool any more: where one ends, the next may begin. None when there is no
+    /// such time in a week.
+    fn quiet_until(&self, mut end: Moment, of: &Window, tool: &str) -> Option<Moment> {
+        let refusing =
+            |window: &&Window| matches!(window.action, Action::Deny) && window.zone == of.zone && window.is_about(tool);
+        // Each window ends at most once a day: after more steps than that the week has come round.
+        for _ in 0..=7 * self.0.len() {
+            match self.0.iter().filter(refusing).find_map(|window| window.end(end)) {
+                Some(later) => end = later,
+                None => return Some(end),
+            }
+        }
+        None
     }
 }
 

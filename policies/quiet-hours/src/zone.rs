@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 const NAME_BYTES_MAX: usize = 64;
 
 /// An IANA zone such as `Europe/Paris`, or an offset such as `+01:00`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Zone(String);
 
 impl Zone {
