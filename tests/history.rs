@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::harness::{Answer, Caller, Door, Gate, Setup, market};
 
-const OWN: [&str; 2] = ["gate__get_transaction_history", "gate__get_spend_status"];
+const OWN: [&str; 3] = ["gate__get_transaction_history", "gate__get_spend_status", "gate__approval_status"];
 
 fn events(answer: &Answer) -> &Vec<Value> {
     assert_eq!(answer.status, 200, "{}", answer.text);
@@ -170,8 +170,10 @@ async fn the_gates_own_tools_need_no_rule_and_are_audited() {
     for door in Door::ALL {
         let caller = bob.at(door);
         let listed = caller.all_tools().await;
-        assert_eq!(listed[listed.len() - 2..], OWN, "{listed:?}");
-        assert_eq!(nobody.at(door).all_tools().await, OWN);
+        let mut own = OWN;
+        own.sort_unstable();
+        assert_eq!(listed[listed.len() - OWN.len()..], own, "{listed:?}");
+        assert_eq!(nobody.at(door).all_tools().await, own);
 
         let first = caller.call(OWN[0], r#"{"limit":2,"code":"denied"}"#).await;
         let result = first.executed().result();

@@ -5,8 +5,8 @@ use super::Own;
 /// Which, its name, its definition.
 pub(super) const ALL: [(Own, &str, &str); 3] = [
     (Own::Approval, "gate__approval_status", APPROVAL),
-    (Own::History, "gate__get_transaction_history", HISTORY),
     (Own::Spending, "gate__get_spend_status", SPENDING),
+    (Own::History, "gate__get_transaction_history", HISTORY),
 ];
 
 const APPROVAL: &str = r#"{
