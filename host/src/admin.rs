@@ -23,7 +23,7 @@ mod person;
 mod policy;
 mod spend;
 
-pub use policy::policy_list;
+pub use policy::{agents_roles, policy_list, policy_matrix};
 
 /// The most entries of the audit log that one command returns.
 pub const TAIL_MAX: usize = 10_000;
@@ -78,6 +78,15 @@ pub enum Command {
     AuditVerify,
     /// The policies in force.
     PolicyList,
+    /// What the policy directory holds takes force, now.
+    PolicyReload,
+    /// The set before the one in force takes force again.
+    PolicyRollback,
+    /// What each role may do with each tool.
+    PolicyMatrix {
+        /// Roles besides those of the registered agents and those in the policies' settings.
+        roles: Vec<String>,
+    },
 }
 
 /// Who may give a command, besides an owner.
@@ -92,16 +101,20 @@ enum Besides {
 impl Command {
     fn besides(&self) -> Besides {
         match self {
-            Self::AgentAdd(_) | Self::AgentStatus { .. } | Self::PersonAdd { .. } | Self::PersonRevoke { .. } => {
-                Besides::Nobody
-            }
+            Self::AgentAdd(_)
+            | Self::AgentStatus { .. }
+            | Self::PersonAdd { .. }
+            | Self::PersonRevoke { .. }
+            | Self::PolicyReload
+            | Self::PolicyRollback => Besides::Nobody,
             Self::AgentList
             | Self::AgentShow { .. }
             | Self::PersonList
             | Self::SpendShow { .. }
             | Self::AuditTail { .. }
             | Self::AuditVerify
-            | Self::PolicyList => Besides::Auditors,
+            | Self::PolicyList
+            | Self::PolicyMatrix { .. } => Besides::Auditors,
         }
     }
 
@@ -208,6 +221,9 @@ impl Admin {
                 Ok(json!(task::blocking(move || audit::verify(&store)).await?))
             }
             Command::PolicyList => policy_list(&self.gate()?.policies),
+            Command::PolicyReload => self.policy_reload(actor).await,
+            Command::PolicyRollback => self.policy_rollback(actor).await,
+            Command::PolicyMatrix { roles } => self.policy_matrix(roles).await,
         }
     }
 
