@@ -27,5 +27,6 @@ mod mcp_eras;
 mod no_policy;
 mod permit_compile_fail;
 mod refusals;
+mod reload;
 mod upstream;
 mod visibility;

@@ -14,7 +14,9 @@ mod files;
 mod hostile;
 mod judging;
 mod measure;
+mod matrices;
 mod reading;
+mod reloading;
 mod snapshots;
 
 /// One engine for all tests that need no pool.
