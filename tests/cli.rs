@@ -75,9 +75,12 @@ async fn agents_with_and_without_a_running_gate() {
 async fn policies_are_shown() {
     let gate = Setup::default().start().await;
     let listed = gate.cli(&["policy", "list", "--json"]).await.json();
-    let names: Vec<_> = listed.as_array().unwrap().iter().map(|policy| policy["name"].as_str().unwrap()).collect();
+    let policies = listed["policies"].as_array().unwrap();
+    let names: Vec<_> = policies.iter().map(|policy| policy["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["rbac", "spending-caps"]);
-    assert!(listed[0]["digest"].as_str().unwrap().starts_with("sha256:"), "{listed}");
+    assert!(policies[0]["digest"].as_str().unwrap().starts_with("sha256:"), "{listed}");
+    assert_eq!((&listed["generation"], &listed["differs"]), (&1.into(), &false.into()), "{listed}");
+    assert!(listed["digest"].as_str().unwrap().starts_with("sha256:"), "{listed}");
 }
 
 #[tokio::test]

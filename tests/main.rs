@@ -31,5 +31,6 @@ mod no_policy;
 mod permit_compile_fail;
 mod pins;
 mod refusals;
+mod reload;
 mod upstream;
 mod visibility;

@@ -30,7 +30,7 @@ mod policy;
 mod spend;
 mod tool;
 
-pub use policy::policy_list;
+pub use policy::{agents_roles, policy_list, policy_matrix};
 
 /// The most entries of the audit log that one command returns.
 pub const TAIL_MAX: usize = 10_000;
@@ -138,6 +138,15 @@ pub enum Command {
         /// Exactly what was shown.
         tools: Vec<Accept>,
     },
+    /// What the policy directory holds takes force, now.
+    PolicyReload,
+    /// The set before the one in force takes force again.
+    PolicyRollback,
+    /// What each role may do with each tool.
+    PolicyMatrix {
+        /// Roles besides those of the registered agents and those in the policies' settings.
+        roles: Vec<String>,
+    },
 }
 
 /// Who may give a command, besides an owner.
@@ -161,7 +170,9 @@ impl Command {
             | Self::PersonAdd { .. }
             | Self::PersonRevoke { .. }
             | Self::OutcomeResolve { .. }
-            | Self::ToolAccept { .. } => Besides::Nobody,
+            | Self::ToolAccept { .. }
+            | Self::PolicyReload
+            | Self::PolicyRollback => Besides::Nobody,
             Self::ApprovalDecide { .. } => Besides::Approvers,
             Self::ApprovalList { .. } | Self::ApprovalShow { .. } => Besides::ApproversAndAuditors,
             Self::AgentList
@@ -176,7 +187,8 @@ impl Command {
             | Self::AuditVerify
             | Self::PolicyList
             | Self::ToolList
-            | Self::ToolShow { .. } => Besides::Auditors,
+            | Self::ToolShow { .. }
+            | Self::PolicyMatrix { .. } => Besides::Auditors,
         }
     }
 
@@ -351,6 +363,9 @@ impl Admin {
             Command::ToolList => self.tool_list(),
             Command::ToolShow { name } => self.tool_show(&name),
             Command::ToolAccept { tools } => self.tool_accept(actor, tools).await,
+            Command::PolicyReload => self.policy_reload(actor).await,
+            Command::PolicyRollback => self.policy_rollback(actor).await,
+            Command::PolicyMatrix { roles } => self.policy_matrix(roles).await,
         }
     }
 

@@ -276,6 +276,8 @@ impl Gate {
         }
         let ready = reasons.is_empty();
         let mut problems = servers.unwrap_or_default();
+        // The last good set decides; that the directory holds another is no reason to be shut.
+        problems.extend(self.policies.differs().filter(|_| self.policies.set().is_ok()));
         if ready && problems.is_empty() {
             problems = self.misspelt();
         }

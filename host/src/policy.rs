@@ -5,30 +5,35 @@
 //! says and nothing else, uses no more than [`limits`] say, keeps nothing from one call to the next, and cannot hold
 //! up the calls of others for longer than its fuel lasts. What it does not promise: that a policy is right.
 //!
-//! The gate calls [`Policies::judge`] and [`Policies::visible`]; the command line calls [`check`],
-//! [`inspect`] and [`run_vectors`]. Nothing outside of this module knows
-//! that policies are WebAssembly.
+//! The gate calls [`Policies::judge`] and [`Policies::visible`]; owners' commands call [`Policies::reload`],
+//! [`Policies::rollback`] and [`matrix`]; the command line calls [`check`], [`inspect`] and [`run_vectors`]. Nothing
+//! outside of this module knows that policies are WebAssembly.
 //!
 //! In reading order: `file` and `settings` say which policies there are; `load`, with `snapshot`, makes one ready;
 //! `set` holds them; `judge` and `visible` ask them, each time in a `sandbox` with the `imports` of the contract, on
-//! the threads of the `pool`; `lift` checks what they said.
+//! the threads of the `pool`; `lift` checks what they said. `watch` notices, with a `fingerprint`, that the directory
+//! changes; `reload` brings what it holds into force; `kept` is the store's part in that.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 mod arguments;
 pub mod build;
 pub mod bundled;
 mod engine;
 mod file;
+mod fingerprint;
 mod guest;
 mod imports;
 mod inspect;
 mod judge;
+mod kept;
 mod lift;
 pub mod limits;
 mod load;
+mod matrix;
 mod pool;
+mod reload;
 mod sandbox;
 mod set;
 mod settings;
@@ -36,6 +41,7 @@ mod snapshot;
 mod vectors;
 mod visible;
 mod wasi;
+mod watch;
 
 pub use engine::{Engine, EngineError};
 pub use file::{FILE, Mode, Problem};
@@ -43,6 +49,8 @@ pub use imports::{Facts, Read};
 pub use inspect::{InspectError, Inspection, Section, check, inspect};
 pub use judge::{Allowed, Answer, Asked, Decision, Failure, Judged, Questions};
 pub use load::{Description, LoadError, SettingsProblem};
+pub use matrix::{Cell, Matrix, MatrixError, Row, matrix};
+pub use reload::{ReloadError, Reloaded};
 pub use sandbox::PolicyFailure;
 pub use set::{Listed, PolicySet};
 pub use vectors::{Difference, VectorError, VectorReport, run_vectors};
@@ -51,9 +59,12 @@ use crate::approval::Held;
 use crate::call::Call;
 use crate::catalog::Tool;
 use crate::clock::Clock;
-use crate::identity::Principal;
+use crate::identity::{Actor, Principal};
 use crate::refusal::{Code, Refusal};
+use crate::store::Store;
 use pool::{Pool, PoolError};
+use reload::{Reloader, Shared, Standing};
+use watch::Desk;
 
 /// The policies of a gate, and the threads that ask them. Cheap to clone.
 #[derive(Clone)]
@@ -62,31 +73,47 @@ pub struct Policies(Arc<Inner>);
 struct Inner {
     pool: Pool,
     clock: Clock,
-    /// The set, or what keeps it from being one.
-    set: Result<Arc<PolicySet>, String>,
+    standing: Shared,
+    /// Where reloads are asked for; nowhere, where the directory was only looked at.
+    desk: Option<Desk>,
 }
 
 impl Policies {
-    /// Loads a policy directory; returns when that has succeeded or failed. A directory that is missing, empty or
-    /// broken is no error: there is no set then, and [`Policies::why`] says why.
+    /// The policies of a gate: what is in the directory, or, where that is broken, what the store has as the last good
+    /// set. From then on changes of the directory are taken by themselves. Returns when the first loading has succeeded
+    /// or failed, which is no error: [`Policies::why`] says why there is no set. Blocks.
+    ///
+    /// # Errors
+    /// When this machine cannot run policies at all.
+    pub fn start(directory: &Path, store: Store, clock: Clock) -> Result<Self, EngineError> {
+        let engine = Engine::new()?;
+        let pool = Pool::start(engine.threads(), limits::SLOT_WAIT)?;
+        let mut reloader = Reloader::new(engine, directory, store, clock.clone());
+        // What became of it is in the standing, and in the log.
+        let _ = reloader.reload(None);
+        let standing = reloader.shared();
+        let desk = Some(Desk::open(reloader, clock.clone())?);
+        Ok(Self(Arc::new(Inner { pool, clock, standing, desk })))
+    }
+
+    /// What is in a policy directory now, without a gate: nothing is kept, and no change is seen. Blocks.
     ///
     /// # Errors
     /// When this machine cannot run policies at all.
     pub fn open(directory: &Path, clock: Clock) -> Result<Self, EngineError> {
         let engine = Engine::new()?;
         let pool = Pool::start(engine.threads(), limits::SLOT_WAIT)?;
-        let set = PolicySet::load(&engine, directory, 1)
-            .map(Arc::new)
-            .map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "));
-        Ok(Self(Arc::new(Inner { pool, clock, set })))
+        let set = inspect::open(&engine, directory).map(Arc::new).map_err(|found| reload::problems(&found));
+        let standing = Arc::new(RwLock::new(Standing { set, differs: None }));
+        Ok(Self(Arc::new(Inner { pool, clock, standing, desk: None })))
     }
 
-    /// The set that decides.
+    /// The set that decides. A call asks once, and everything about it is decided by that set.
     ///
     /// # Errors
     /// `no_policy`, when there is none.
     pub fn set(&self) -> Result<Arc<PolicySet>, Refusal> {
-        self.0.set.clone().map_err(|why| {
+        reload::standing(&self.0.standing).set.map_err(|why| {
             let message = "this gate has no policies to decide with, so it refuses every call: tell its owner, who finds \
                            the reason in the gate's log and with `portcullis policy check`";
             Refusal::new(Code::NoPolicy, message).private(why)
@@ -96,7 +123,33 @@ impl Policies {
     /// Why there is no set: what is wrong, with which file, and what would be right.
     #[must_use]
     pub fn why(&self) -> Option<String> {
-        self.0.set.as_ref().err().cloned()
+        reload::standing(&self.0.standing).set.err()
+    }
+
+    /// Why the directory does not hold what is in force: it is broken, or was rolled back. None when it does.
+    #[must_use]
+    pub fn differs(&self) -> Option<String> {
+        reload::standing(&self.0.standing).differs
+    }
+
+    /// Brings what the directory holds into force, now.
+    ///
+    /// # Errors
+    /// Why it is not in force; then what was in force still is, unless the directory has no policies at all.
+    pub async fn reload(&self, actor: &Actor) -> Result<Reloaded, ReloadError> {
+        self.desk()?.reload(actor.clone()).await
+    }
+
+    /// Brings the set before the one in force into force again, until the directory changes; over restarts, too.
+    ///
+    /// # Errors
+    /// Why what was in force still is.
+    pub async fn rollback(&self, actor: &Actor) -> Result<Reloaded, ReloadError> {
+        self.desk()?.rollback(actor.clone()).await
+    }
+
+    fn desk(&self) -> Result<&Desk, ReloadError> {
+        self.0.desk.as_ref().ok_or(ReloadError::NotRunning)
     }
 
     /// Asks the policies about a call, with the approval that is held for it. Once it has begun, it goes on when its

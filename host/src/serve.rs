@@ -120,7 +120,8 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let (data, directory, time) = (config.data.clone(), config.policies.clone(), clock.clone());
     let opened = task::blocking(move || {
         let (store, key) = open_store(&data)?;
-        Ok::<_, StartError>((store, key, Policies::open(&directory, time)?))
+        let policies = Policies::start(&directory, store.clone(), time)?;
+        Ok::<_, StartError>((store, key, policies))
     });
     let (store, key, policies) = opened.await?;
     let unknown =

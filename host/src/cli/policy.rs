@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 
 use super::show::{self, Tone};
 use super::{Failure, client, load, out};
-use crate::admin::{self, Command};
+use crate::admin::{self, AdminError, Command};
 use crate::clock::Clock;
 use crate::policy::{self, Policies, build, bundled};
 use crate::refusal::causes;
 use crate::task;
+
+mod matrix;
 
 /// What stands before the name of a policy that comes with the gate.
 const BUNDLED: &str = "bundled:";
@@ -21,6 +23,30 @@ const BUNDLED: &str = "bundled:";
 pub(super) enum Words {
     /// Show the policies in force, or those that would be if the gate ran
     List {
+        /// Answer with JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put what the policy directory holds into force, now
+    Reload {
+        /// Answer with JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put the set before the one in force into force again, until the policy directory changes
+    Rollback {
+        /// Answer with JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what each role may do with each tool
+    ///
+    /// The policies are asked about a call without arguments: allow, ask (a person has to agree), deny, or depends (the
+    /// arguments, the time or the money spent decide). Arguments can change an allow or an ask, too. No tool is called.
+    Matrix {
+        /// A role besides those of the registered agents and those in the policies' settings
+        #[arg(long, value_name = "ROLE")]
+        role: Vec<String>,
         /// Answer with JSON
         #[arg(long)]
         json: bool,
@@ -68,6 +94,9 @@ pub(super) enum Words {
 pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     match words {
         Words::List { json } => list(config, json).await,
+        Words::Reload { json } => change(config, &Command::PolicyReload, json).await,
+        Words::Rollback { json } => change(config, &Command::PolicyRollback, json).await,
+        Words::Matrix { role, json } => matrix::run(config, role, json).await,
         Words::Inspect { file, json } => task::blocking(move || inspect(&file, json)).await,
         Words::Check { directory, json } => task::blocking(move || check(&directory, json)).await,
         Words::Test { directory, component, json } => {
@@ -96,10 +125,42 @@ async fn list(config: &Path, json: bool) -> Result<(), Failure> {
     if json {
         return Ok(out.json(&answer)?);
     }
+    let line = |label: &str, key: &str| format!("{label:11} {}", show::cell(answer.get(key)));
+    out.line(&line("generation", "generation"))?;
+    out.line(&line("digest", "digest"))?;
+    if let Some(reason) = answer.get("reason").and_then(Value::as_str) {
+        out.line(&format!("{}  {}", out.tone(Tone::Bad, "differs"), show::plain(reason)))?;
+    }
     let columns = ["name", "module", "mode", "tools", "digest"];
     let row = |policy: &Value| columns.iter().map(|column| show::cell(policy.get(*column))).collect();
-    let rows: Vec<Vec<String>> = answer.as_array().into_iter().flatten().map(row).collect();
+    let policies = answer.get("policies").and_then(Value::as_array);
+    let rows: Vec<Vec<String>> = policies.into_iter().flatten().map(row).collect();
     Ok(out.table(&columns, &rows)?)
+}
+
+/// A reload or a rollback, on the gate that runs.
+async fn change(config: &Path, command: &Command, json: bool) -> Result<(), Failure> {
+    let config = load(config)?;
+    let answer = client::ask(&config, command).await?.ok_or(client::ClientError::Admin(AdminError::NotRunning))?;
+    let (out, ok) = (out(), answer.get("ok") == Some(&Value::Bool(true)));
+    if json {
+        out.json(&answer)?;
+    } else if ok {
+        let changed = answer.get("changed") == Some(&Value::Bool(true));
+        let word = if changed { "in force" } else { "unchanged" };
+        let (generation, digest) = (show::cell(answer.get("generation")), show::cell(answer.get("digest")));
+        out.line(&format!("{}  generation {generation}  {digest}", out.tone(Tone::Good, word)))?;
+        if let Some(differs) = answer.get("differs").and_then(Value::as_str) {
+            out.line(&show::plain(differs))?;
+        }
+    } else {
+        for problem in answer.get("problems").and_then(Value::as_array).into_iter().flatten() {
+            let policy = problem.get("policy").and_then(Value::as_str).map(|name| format!("policy `{name}`: "));
+            let message = format!("{}{}", policy.unwrap_or_default(), show::cell(problem.get("message")));
+            out.line(&format!("{}  {}", out.tone(Tone::Bad, "wrong"), show::plain(&message)))?;
+        }
+    }
+    if ok { Ok(()) } else { Err(Failure::No) }
 }
 
 /// The bytes of a component: a file, or one that comes with the gate.

@@ -43,6 +43,9 @@ pub fn owners(gate: Arc<Gate>, admin: Admin, options: DoorOptions) -> Router {
         .route("/v1/persons", get(persons).post(person_add))
         .route("/v1/persons/{name}/revoke", post(person_revoke))
         .route("/v1/policies", get(policies))
+        .route("/v1/policies/reload", post(policies_reload))
+        .route("/v1/policies/rollback", post(policies_rollback))
+        .route("/v1/policies/matrix", get(policies_matrix))
         .route("/v1/spend", get(spend))
         .route("/v1/tools", get(tools))
         .route("/v1/tools/accept", post(tools_accept))
@@ -224,6 +227,18 @@ async fn person_revoke(State(door): State<Owners>, Path(name): Path<String>, req
 
 async fn policies(State(door): State<Owners>, request: Request) -> Response {
     door.run(request, || Command::PolicyList).await
+}
+
+async fn policies_reload(State(door): State<Owners>, request: Request) -> Response {
+    door.run_with(request, |Nothing {}| Command::PolicyReload).await
+}
+
+async fn policies_rollback(State(door): State<Owners>, request: Request) -> Response {
+    door.run_with(request, |Nothing {}| Command::PolicyRollback).await
+}
+
+async fn policies_matrix(State(door): State<Owners>, request: Request) -> Response {
+    door.run(request, || Command::PolicyMatrix { roles: Vec::new() }).await
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,5 @@
-//! `policies.toml`: which policies there are, in order. Every problem is found, not only the first.
+//! The policy directory: `policies.toml` says which policies there are, in order. Every problem is found, not only the
+//! first.
 
 use std::io::Read as _;
 use std::path::{Component as PathPart, Path};
@@ -7,9 +8,10 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use super::arguments::sha256;
 use super::limits;
 use super::{bundled, settings};
 
@@ -17,7 +19,7 @@ use super::{bundled, settings};
 pub const FILE: &str = "policies.toml";
 
 /// Whether a policy's verdict counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// It counts.
@@ -53,83 +55,155 @@ pub(super) struct Written {
     /// As written; empty for all tools.
     pub(super) patterns: Vec<String>,
     pub(super) tools: Option<GlobSet>,
-    pub(super) pin: Option<String>,
     /// Canonical JSON.
     pub(super) settings: Arc<str>,
     pub(super) bytes: Arc<[u8]>,
+    /// Its test vectors: the file, and what is in it.
+    pub(super) vectors: Option<(String, String)>,
+}
+
+/// What stands in a policy directory.
+pub(super) struct Reading {
+    /// `sha256:…` over everything that was read: the same content reads the same, wherever and whenever.
+    pub(super) identity: String,
+    /// The files that it depends on, there or not.
+    pub(super) files: Vec<String>,
+    pub(super) content: Content,
+}
+
+/// See [`Reading`].
+pub(super) enum Content {
+    /// There is no `policies.toml`, or nothing in it: nobody has said what may be done.
+    Absent(Problem),
+    /// Something is wrong: all of it.
+    Broken(Vec<Problem>),
+    /// Policies.
+    Written(Vec<Written>),
 }
 
 /// Reads a policy directory.
-///
-/// # Errors
-/// Everything that is wrong with it.
-pub(super) fn read(directory: &Path) -> Result<Vec<Written>, Vec<Problem>> {
-    let whole = |message: String| vec![Problem { policy: None, message }];
-    let dir = Dir::open_ambient_dir(directory, ambient_authority())
-        .map_err(|error| whole(format!("the policy directory `{}` cannot be opened: {error}", directory.display())))?;
-    let text = bounded(&dir, FILE, limits::FILE_BYTES_MAX)
-        .map_err(|why| whole(format!("it {why}; create it in `{}`, with a `[[policy]]` in it", directory.display())))?;
-    let text = String::from_utf8(text).map_err(|_| whole("it is not UTF-8 text".to_owned()))?;
-    let table: Table = toml::from_str(&text).map_err(|error| whole(format!("it is not TOML: {error}")))?;
-
-    let mut problems = Problems::default();
-    problems.unknown(&table, &["policy"]);
-    let entries = match table.get("policy") {
-        Some(Value::Array(entries)) => entries.as_slice(),
-        Some(_) => return Err(whole("`policy` is no list: write `[[policy]]`".to_owned())),
-        None => &[],
+pub(super) fn read(directory: &Path) -> Reading {
+    let mut reader = Reader { files: vec![FILE.to_owned()], ..Reader::default() };
+    let content = reader.directory(directory);
+    let said = match &content {
+        Content::Absent(problem) => problem.to_string(),
+        _ => reader.found.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"),
     };
-    if entries.is_empty() {
-        problems.push("it names no policy: add a `[[policy]]` with a `name` and a `module`".to_owned());
+    let identity = sha256(serde_json::json!([reader.digests, said]).to_string().as_bytes());
+    Reading { identity, files: reader.files, content }
+}
+
+/// Why a file was not read.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("is missing")]
+    Missing,
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::Missing,
+            _ => Self::Other(format!("cannot be read: {error}")),
+        }
     }
-    if entries.len() > limits::POLICIES_MAX {
-        return Err(whole(format!(
-            "it names {} policies, more than the {} allowed",
-            entries.len(),
-            limits::POLICIES_MAX
-        )));
-    }
-    let mut policies: Vec<Written> = Vec::with_capacity(entries.len());
-    for (index, entry) in entries.iter().enumerate() {
-        problems.policy = None;
-        let Value::Table(entry) = entry else {
-            problems.push(format!("policy {} is no table: write `[[policy]]`", index.saturating_add(1)));
-            continue;
-        };
-        policies.extend(problems.entry(&dir, index, entry));
-    }
-    if problems.found.is_empty() { Ok(policies) } else { Err(problems.found) }
 }
 
 /// Reads a file inside a directory, and never one outside: absolute paths, `..` and symbolic links that lead out do
 /// not open.
-fn bounded(dir: &Dir, path: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => "is missing".to_owned(),
-        _ => format!("cannot be read: {error}"),
-    };
+fn bounded(dir: &Dir, path: &str, bytes_max: usize) -> Result<Vec<u8>, Unread> {
     // Opening a pipe would wait for its other end.
-    if !dir.metadata(path).map_err(cannot)?.is_file() {
-        return Err("is not a file".to_owned());
+    if !dir.metadata(path)?.is_file() {
+        return Err(Unread::Other("is not a file".to_owned()));
     }
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    dir.open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(cannot)?;
+    dir.open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))?;
     if bytes.len() > bytes_max {
-        return Err(format!("has more than the {bytes_max} bytes allowed"));
+        return Err(Unread::Other(format!("has more than the {bytes_max} bytes allowed")));
     }
     Ok(bytes)
 }
 
 #[derive(Default)]
-struct Problems {
+struct Reader {
     /// The policy that is being read.
     policy: Option<String>,
     names: Vec<String>,
     found: Vec<Problem>,
+    files: Vec<String>,
+    /// Of what was read, in order.
+    digests: Vec<String>,
 }
 
-impl Problems {
+impl Reader {
+    fn directory(&mut self, directory: &Path) -> Content {
+        let problem = |message: String| Problem { policy: None, message };
+        let dir = match Dir::open_ambient_dir(directory, ambient_authority()).map_err(Unread::from) {
+            Ok(dir) => dir,
+            Err(error) => {
+                let at = directory.display();
+                let said = problem(format!("the policy directory `{at}` {error}; create it, with this file in it"));
+                return if matches!(error, Unread::Missing) { Content::Absent(said) } else { self.broken(said) };
+            }
+        };
+        let create = format!("create it in `{}`, with a `[[policy]]` in it", directory.display());
+        let text = match bounded(&dir, FILE, limits::FILE_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(Unread::Missing) => return Content::Absent(problem(format!("it is missing; {create}"))),
+            Err(error) => return self.broken(problem(format!("it {error}; {create}"))),
+        };
+        self.digests.push(sha256(&text));
+        let Ok(text) = String::from_utf8(text) else {
+            return self.broken(problem("it is not UTF-8 text".to_owned()));
+        };
+        match toml::from_str(&text) {
+            Ok(table) => self.table(&dir, &table),
+            Err(error) => self.broken(problem(format!("it is not TOML: {error}"))),
+        }
+    }
+
+    fn broken(&mut self, problem: Problem) -> Content {
+        self.found.push(problem);
+        Content::Broken(self.found.clone())
+    }
+
+    fn table(&mut self, dir: &Dir, table: &Table) -> Content {
+        self.unknown(table, &["policy"]);
+        let entries = match table.get("policy") {
+            Some(Value::Array(entries)) => entries.as_slice(),
+            Some(_) => {
+                self.push("`policy` is no list: write `[[policy]]`".to_owned());
+                return Content::Broken(self.found.clone());
+            }
+            None => &[],
+        };
+        if entries.is_empty() {
+            self.push("it names no policy: add a `[[policy]]` with a `name` and a `module`".to_owned());
+            // A misspelt key is a mistake; a file without any is empty.
+            if let [empty] = self.found.as_slice() {
+                return Content::Absent(empty.clone());
+            }
+        }
+        if entries.len() > limits::POLICIES_MAX {
+            let (named, most) = (entries.len(), limits::POLICIES_MAX);
+            self.push(format!("it names {named} policies, more than the {most} allowed"));
+            return Content::Broken(self.found.clone());
+        }
+        let mut policies: Vec<Written> = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            self.policy = None;
+            let Value::Table(entry) = entry else {
+                self.push(format!("policy {} is no table: write `[[policy]]`", index.saturating_add(1)));
+                continue;
+            };
+            policies.extend(self.entry(dir, index, entry));
+        }
+        if self.found.is_empty() { Content::Written(policies) } else { Content::Broken(self.found.clone()) }
+    }
+
     fn push(&mut self, message: String) {
         self.found.push(Problem { policy: self.policy.clone(), message });
     }
@@ -175,16 +249,24 @@ impl Problems {
         {
             self.push(format!("a name has 1 to {} letters, digits, `-`, `_` and `.`", limits::NAME_CHARS_MAX));
         }
-        self.unknown(entry, &["name", "module", "mode", "tools", "digest", "settings"]);
+        self.unknown(entry, &["name", "module", "mode", "tools", "digest", "settings", "vectors"]);
         let mode = self.mode(entry);
         let (patterns, tools) = self.tools(entry);
         let pin = self.pin(entry);
         let settings = self.settings(entry);
+        let vectors = self.vectors(dir, entry);
         let (module, bytes) = self.module(dir, entry)?;
+        let digest = sha256(&bytes);
+        if let Some(pin) = pin.filter(|pin| *pin != digest) {
+            self.push(format!(
+                "the module `{module}` is `{digest}`, but `{pin}` is pinned: put that component back, or change `digest` if you trust this one"
+            ));
+        }
+        self.digests.push(digest);
         if self.found.len() > before {
             return None;
         }
-        Some(Written { name, module, mode, patterns, tools, pin, settings: settings?, bytes })
+        Some(Written { name, module, mode, patterns, tools, settings: settings?, bytes, vectors })
     }
 
     fn mode(&mut self, entry: &Table) -> Mode {
@@ -270,7 +352,7 @@ impl Problems {
             Some(name) => bundled::component(name)
                 .map(Arc::from)
                 .ok_or_else(|| format!("there is no bundled policy `{name}`: there are {}", listed(bundled::names()))),
-            None => component(dir, module).map(Arc::from),
+            None => self.file(dir, "module", module, ".wasm", limits::COMPONENT_BYTES_MAX).map(Arc::from),
         };
         match bytes {
             Ok(bytes) => Some((module.to_owned(), bytes)),
@@ -280,16 +362,43 @@ impl Problems {
             }
         }
     }
+
+    fn vectors(&mut self, dir: &Dir, entry: &Table) -> Option<(String, String)> {
+        let path = self.text(entry, "vectors")?;
+        let read = self.file(dir, "file of vectors", path, ".json", limits::VECTORS_BYTES_MAX);
+        let text = read.and_then(|bytes| {
+            self.digests.push(sha256(&bytes));
+            String::from_utf8(bytes).map_err(|_| format!("the file of vectors `{path}` is not UTF-8 text"))
+        });
+        match text {
+            Ok(text) => Some((path.to_owned(), text)),
+            Err(why) => {
+                self.push(why);
+                None
+            }
+        }
+    }
+
+    /// A file that an entry names.
+    fn file(&mut self, dir: &Dir, what: &str, path: &str, ending: &str, bytes_max: usize) -> Result<Vec<u8>, String> {
+        let inside = Path::new(path).components().all(|part| matches!(part, PathPart::Normal(_) | PathPart::CurDir));
+        if !inside || !path.ends_with(ending) {
+            let or = if ending == ".wasm" { "`bundled:NAME`, or " } else { "" };
+            return Err(format!(
+                "the {what} `{path}` is not allowed: it is {or}the path of a `{ending}` file inside of the policy directory"
+            ));
+        }
+        self.files.push(path.to_owned());
+        bounded(dir, path, bytes_max).map_err(|why| format!("the {what} `{path}` {why}"))
+    }
 }
 
-fn component(dir: &Dir, module: &str) -> Result<Vec<u8>, String> {
-    let inside = Path::new(module).components().all(|part| matches!(part, PathPart::Normal(_) | PathPart::CurDir));
-    if !inside || !module.ends_with(".wasm") {
-        return Err(format!(
-            "the module `{module}` is not allowed: it is `bundled:NAME`, or the path of a `.wasm` file inside of the policy directory"
-        ));
-    }
-    bounded(dir, module, limits::COMPONENT_BYTES_MAX).map_err(|why| format!("the module `{module}` {why}"))
+/// A set of tool patterns; none for all tools.
+///
+/// # Errors
+/// Why one of them is none.
+pub(super) fn tools(patterns: &[String]) -> Result<Option<GlobSet>, String> {
+    if patterns.is_empty() { Ok(None) } else { globs(patterns).map(Some) }
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet, String> {

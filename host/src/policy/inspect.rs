@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::arguments::sha256;
 use super::engine::{Engine, EngineError};
-use super::file::Problem;
+use super::file::{self, Content, Problem};
 use super::load::{self, Description, LoadError};
 use super::set::PolicySet;
 
@@ -70,13 +70,21 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, InspectError> {
     })
 }
 
-/// Everything that keeps a policy directory from being loaded; empty when it is good.
+/// Everything that keeps a policy directory from being loaded, its test vectors among it; empty when it is good.
 ///
 /// # Errors
 /// When this machine cannot run policies.
 pub fn check(directory: &Path) -> Result<Vec<Problem>, EngineError> {
-    let engine = Engine::new()?;
-    Ok(PolicySet::load(&engine, directory, 1).err().unwrap_or_default())
+    Ok(open(&Engine::new()?, directory).err().unwrap_or_default())
+}
+
+/// The set in a policy directory.
+pub(super) fn open(engine: &Engine, directory: &Path) -> Result<PolicySet, Vec<Problem>> {
+    match file::read(directory).content {
+        Content::Absent(problem) => Err(vec![problem]),
+        Content::Broken(problems) => Err(problems),
+        Content::Written(written) => PolicySet::load(engine, written, 1),
+    }
 }
 
 /// The outermost sections of a component that has been validated: an id, a length in LEB128, and that many bytes.

@@ -26,6 +26,15 @@ pub const FILE_BYTES_MAX: usize = 1024 * 1024;
 /// The settings of one policy as JSON, in bytes: the guest has to hold and parse them.
 pub const SETTINGS_BYTES_MAX: usize = 512 * 1024;
 
+/// A file of test vectors, in bytes, and its cases: they are run before each reload.
+pub const VECTORS_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// See [`VECTORS_BYTES_MAX`].
+pub const VECTOR_CASES_MAX: usize = 2_000;
+
+/// Cases that are not as expected before the rest of them is left out while a policy is loaded: one would do, some are a
+/// help, and a policy that loops would take its time for each.
+pub const VECTORS_DIFFER_MAX: usize = 8;
+
 /// A policy's name, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
 
@@ -140,6 +149,36 @@ pub const DESCRIPTION_BYTES_MAX: usize = 256;
 
 /// A settings schema that `describe` says, in bytes.
 pub const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+
+// How the policies of a running gate change.
+
+/// How often the policy directory is looked at, whatever the system's notices say: they miss what happens behind a
+/// symbolic link or a mount, and a directory that was replaced.
+pub const LOOK: Duration = Duration::from_secs(2);
+
+/// How long the directory has to lie still before it is read: an editor writes in several steps.
+pub const REST: Duration = Duration::from_millis(200);
+
+/// A directory that does not come to rest is read after this time.
+pub const REST_MAX: Duration = Duration::from_secs(2);
+
+/// How often a directory that changes while it is read is read again at once; then with the next look.
+pub const READS_MAX: usize = 4;
+
+/// How long it takes until what failed for a reason outside of the directory, such as a full disk, is tried again.
+pub const RETRY_RELOAD: Duration = Duration::from_secs(15);
+
+/// Requests that may wait for the thread that reloads.
+pub const RELOADS_WAITING_MAX: usize = 16;
+
+/// Sets before the one in force that are kept for a rollback.
+pub const SETS_BEFORE_MAX: u64 = 4;
+
+/// A component is kept in pieces of this many bytes, each a change of its own, so that no call waits for a large one.
+pub const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Cells of one matrix.
+pub const MATRIX_CELLS_MAX: usize = 50_000;
 
 // Where decisions are made.
 

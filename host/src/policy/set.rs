@@ -1,6 +1,5 @@
 //! The policies that decide together: one set, in order, that never changes. A reload makes another.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use globset::GlobSet;
@@ -8,10 +7,13 @@ use serde::Serialize;
 
 use super::arguments::sha256;
 use super::engine::Engine;
-use super::file::{self, Mode, Problem, Written};
+use super::file::{Mode, Problem, Written};
 use super::load::{self, Description, LoadError, Loaded};
 use super::sandbox::Sandbox;
+use super::vectors;
 use super::visible::Seen;
+use super::{lift, limits};
+use crate::refusal::causes;
 
 /// A policy set.
 pub struct PolicySet {
@@ -28,6 +30,10 @@ pub(super) struct Entry {
     /// None: all tools.
     tools: Option<GlobSet>,
     pub(super) sandbox: Sandbox,
+    /// What it was configured with: canonical JSON.
+    pub(super) settings: Arc<str>,
+    /// The component.
+    pub(super) component: Arc<[u8]>,
 }
 
 /// What can be told of a policy in a set.
@@ -65,12 +71,11 @@ impl Entry {
 }
 
 impl PolicySet {
-    /// Loads the policies of a directory.
+    /// Makes policies ready to decide, and runs their test vectors.
     ///
     /// # Errors
     /// Everything that is wrong with them: a set is whole, or it is not.
-    pub(super) fn load(engine: &Engine, directory: &Path, generation: u64) -> Result<Self, Vec<Problem>> {
-        let written = file::read(directory)?;
+    pub(super) fn load(engine: &Engine, written: Vec<Written>, generation: u64) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut policies = Vec::with_capacity(written.len());
         for policy in written {
@@ -90,10 +95,15 @@ impl PolicySet {
         Ok(Self { generation, digest, policies, seen: Seen::default() })
     }
 
-    /// Counts the sets of one run of the gate, from 1.
+    /// Which set it is: each set that is put in force gets the next number, and keeps it over restarts and rollbacks.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The same set under another number.
+    pub(super) fn numbered(self, generation: u64) -> Self {
+        Self { generation, ..self }
     }
 
     /// `sha256:…` over everything that this set's verdicts depend on besides the call: the policies in order, each
@@ -118,14 +128,9 @@ impl PolicySet {
 }
 
 fn entry(engine: &Engine, written: Written) -> Result<Entry, Vec<String>> {
-    let Written { name, module, mode, patterns, tools, pin, settings, bytes } = written;
-    let digest = sha256(&bytes);
-    if let Some(pin) = pin.filter(|pin| *pin != digest) {
-        return Err(vec![format!(
-            "the module `{module}` is `{digest}`, but `{pin}` is pinned: put that component back, or change `digest` if you trust this one"
-        )]);
-    }
-    let settings_digest = sha256(settings.as_bytes());
+    let Written { name, module, mode, patterns, tools, settings, bytes, vectors } = written;
+    let (digest, settings_digest) = (sha256(&bytes), sha256(settings.as_bytes()));
+    let component = Arc::clone(&bytes);
     let Loaded { sandbox, description, not_snapshotted } =
         load::load(engine, bytes, Arc::clone(&settings)).map_err(|error| match error {
             LoadError::Settings(problems) => problems
@@ -134,8 +139,25 @@ fn entry(engine: &Engine, written: Written) -> Result<Entry, Vec<String>> {
                 .collect(),
             error => vec![format!("the module `{module}` does not load: {error}")],
         })?;
+    if let Some((file, text)) = vectors {
+        passes(engine, &component, &file, &text)?;
+    }
     let listed = Listed { name, module, digest, settings_digest, mode, tools: patterns, description, not_snapshotted };
-    Ok(Entry { listed, tools, sandbox })
+    Ok(Entry { listed, tools, sandbox, settings, component })
+}
+
+/// Whether a component says what its vectors expect.
+fn passes(engine: &Engine, component: &[u8], file: &str, text: &str) -> Result<(), Vec<String>> {
+    let report = vectors::run(engine, component, text, limits::VECTORS_DIFFER_MAX)
+        .map_err(|error| vec![format!("its vectors in `{file}` cannot be run: {}", causes(&error))])?;
+    if report.cases == 0 {
+        return Err(vec![format!("its vectors in `{file}` have no cases: write some, or leave `vectors` out")]);
+    }
+    if report.differ.is_empty() {
+        return Ok(());
+    }
+    let differs = |case: &vectors::Difference| format!("it fails the case `{}` of `{file}`: {}", case.name, case.found);
+    Err(report.differ.iter().map(|case| lift::cut(differs(case), limits::SENTENCE_BYTES_MAX)).collect())
 }
 
 fn digest(policies: &[Entry]) -> String {

@@ -13,8 +13,10 @@ use crate::ledger::Account;
 mod files;
 mod hostile;
 mod judging;
+mod matrices;
 mod measure;
 mod reading;
+mod reloading;
 mod snapshots;
 
 /// One engine for all tests that need no pool.

@@ -49,6 +49,9 @@ pub enum VectorError {
     /// The file is not one of vectors.
     #[error("the vectors do not read: {0}")]
     Format(#[source] serde_json::Error),
+    /// More cases than are run.
+    #[error("there are {0} cases, more than the {max} allowed", max = limits::VECTOR_CASES_MAX)]
+    TooMany(usize),
     /// The component is no policy.
     #[error("the component does not load: {0}")]
     Load(#[from] LoadError),
@@ -62,12 +65,24 @@ pub enum VectorError {
 /// # Errors
 /// When the vectors do not read or the component does not load.
 pub fn run_vectors(component: &[u8], vectors: &str) -> Result<VectorReport, VectorError> {
-    let engine = Engine::new()?;
+    run(&Engine::new()?, component, vectors, usize::MAX)
+}
+
+/// The same, up to so many cases that are not as expected.
+pub(super) fn run(
+    engine: &Engine,
+    component: &[u8],
+    vectors: &str,
+    differ_max: usize,
+) -> Result<VectorReport, VectorError> {
     let vectors: Vectors = serde_json::from_str(vectors).map_err(VectorError::Format)?;
+    if vectors.cases.len() > limits::VECTOR_CASES_MAX {
+        return Err(VectorError::TooMany(vectors.cases.len()));
+    }
     let bytes: Arc<[u8]> = component.into();
     // The settings that most cases share may be ones that the policy refuses: then each case stands for itself.
     let shared = canonical(&vectors.settings).unwrap_or_default();
-    let prepared = load::run(&engine, move |engine| load::examined(engine, &bytes, &shared))?;
+    let prepared = load::run(engine, move |engine| load::examined(engine, &bytes, &shared))?;
     let snapshot = prepared.snapshot.as_ref().ok();
     let mut report = VectorReport { cases: vectors.cases.len(), snapshotted: snapshot.is_some(), ..Default::default() };
     for vector in &vectors.cases {
@@ -76,6 +91,9 @@ pub fn run_vectors(component: &[u8], vectors: &str) -> Result<VectorReport, Vect
         match case(&prepared.fresh, snapshot, vector, &vectors.settings) {
             Ok(()) => report.passed = report.passed.saturating_add(1),
             Err(found) => report.differ.push(Difference { name: vector.name.clone(), found }),
+        }
+        if report.differ.len() >= differ_max {
+            break;
         }
     }
     Ok(report)

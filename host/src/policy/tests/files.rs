@@ -45,6 +45,9 @@ fn everything_that_is_wrong_is_said_and_where() {
     complains(&format!("{GOOD}settings = 7"), &["`settings` is no table"]);
     complains(&format!("{GOOD}settings = {{ a = [1979-05-27] }}"), &["the setting `/a/0` is a date"]);
     complains(&format!("{GOOD}settings = {{ 'a/b' = inf }}"), &["the setting `/a~1b` is inf"]);
+    complains(&format!("{GOOD}vectors = 7"), &["`vectors` is no string"]);
+    complains(&format!("{GOOD}vectors = 'v.json'"), &["the file of vectors `v.json` is missing"]);
+    complains(&format!("{GOOD}vectors = '../v.json'"), &["the file of vectors `../v.json` is not allowed"]);
     complains("[[policy]]\nname = 'a'\nmodule = 'bundled:nothing'", &["there is no bundled policy `nothing`"]);
     complains("[[policy]]\nname = 'a'\nmodule = 'none.wasm'", &["the module `none.wasm` is missing"]);
     complains(
@@ -82,11 +85,11 @@ fn nothing_outside_of_the_directory_is_read() {
 async fn a_broken_directory_is_no_policy_and_says_why() {
     let missing = tempfile::tempdir().unwrap().path().join("policies");
     let policies = Policies::open(&missing, Clock::system()).unwrap();
-    assert!(policies.why().unwrap().contains("cannot be opened"));
+    assert!(policies.why().unwrap().contains("is missing; create it"));
     let refusal = policies.set().err().unwrap();
     assert_eq!(refusal.code, Code::NoPolicy);
     assert_eq!(refusal.private, policies.why());
-    assert!(!refusal.message.contains("cannot be opened"), "the agent is not told of files");
+    assert!(!refusal.message.contains("is missing"), "the agent is not told of files");
 
     let empty = tempfile::tempdir().unwrap();
     let policies = Policies::open(empty.path(), Clock::system()).unwrap();
@@ -106,7 +109,7 @@ async fn a_broken_directory_is_no_policy_and_says_why() {
 fn the_digest_of_a_set_covers_what_decides() {
     let digest = |policies: &str| {
         let dir = directory(policies, &[("good.wasm", guest("good.wat")), ("counter.wasm", guest("counter.wat"))]);
-        set::PolicySet::load(engine(), dir.path(), 1).map(|set| set.digest().to_owned()).unwrap()
+        inspect::open(engine(), dir.path()).map(|set| set.digest().to_owned()).unwrap()
     };
     let base = digest(GOOD);
     assert_eq!(base, digest(GOOD));
