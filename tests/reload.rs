@@ -41,7 +41,9 @@ async fn listed(gate: &Gate) -> Value {
 /// Waits until a generation is in force and the directory agrees with it.
 async fn in_force(gate: &Gate, generation: u64) {
     until("a generation", async || {
-        let listed = listed(gate).await;
+        // While nothing decides there is no list.
+        let said = gate.cli(&["policy", "list", "--json"]).await;
+        let listed: Value = serde_json::from_str(&said.stdout).ok()?;
         (listed["generation"] == generation && listed["differs"] == false).then_some(())
     })
     .await;
