@@ -126,9 +126,13 @@ impl Policies {
         reload::standing(&self.0.standing).set.err()
     }
 
-    /// Why the directory does not hold what is in force: it is broken, or was rolled back. None when it does.
+    /// Why the directory does not hold what is in force, or may not: it is broken, was rolled back, or nobody looks at it.
+    /// None when it does.
     #[must_use]
     pub fn differs(&self) -> Option<String> {
+        if self.0.desk.as_ref().is_some_and(Desk::ended) {
+            return Some("the thread that reloads policies has ended, so changes are not seen: restart the gate".into());
+        }
         reload::standing(&self.0.standing).differs
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -32,6 +33,7 @@ enum Ask {
 pub(super) struct Desk {
     asks: SyncSender<Ask>,
     stopped: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Desk {
@@ -44,9 +46,14 @@ impl Desk {
         let stopped = Arc::new(AtomicBool::new(false));
         let notices = Notices::new(asks.clone());
         let flag = Arc::clone(&stopped);
-        task::thread("policy-reload", move || keep(reloader, &queue, notices, &clock, &flag))
+        let thread = task::thread("policy-reload", move || keep(reloader, &queue, notices, &clock, &flag))
             .map_err(EngineError::Thread)?;
-        Ok(Self { asks, stopped })
+        Ok(Self { asks, stopped, thread })
+    }
+
+    /// Whether the thread is gone, which only a panic explains: then no change is seen any more.
+    pub(super) fn ended(&self) -> bool {
+        self.thread.is_finished()
     }
 
     pub(super) async fn reload(&self, actor: Actor) -> Result<Reloaded, ReloadError> {

@@ -232,7 +232,7 @@ fn a_large_component_is_kept_in_pieces() {
     let length: usize = 1 + 2_500_000;
     let digit = |shift: usize| u8::try_from(length >> shift & 0x7f).unwrap();
     bytes.extend([0, digit(0) | 0x80, digit(7) | 0x80, digit(14) | 0x80, digit(21), 0]);
-    bytes.extend(vec![0; length]);
+    bytes.extend(vec![0; length - 1]);
     scene.put("good.wasm", &bytes);
     scene.write(1);
     assert_eq!(stands(&scene.start()), (Some(1), false));
