@@ -14,10 +14,18 @@ const POLICIES: &str = r#"
 name = "rbac"
 module = "bundled:rbac"
 [policy.settings.roles.buyer]
-allow = ["market__make_offer"]
-confirm = ["market__create_listing","market__request_contact_reveal"]
-[policy.settings.roles.trusted]
-allow = ["market__create_listing"]
+allow = ["market__create_listing", "market__make_offer", "market__request_contact_reveal"]
+
+[[policy]]
+name = "approvals"
+module = "bundled:approvals"
+[[policy.settings.rules]]
+tools = ["market__request_contact_reveal"]
+summary = "reveal contact for {/tx_id}"
+expires = "1h"
+[[policy.settings.rules]]
+tools = ["market__create_listing"]
+when = { trust_below = 50 }
 
 [[policy]]
 name = "spending-caps"
@@ -30,19 +38,7 @@ charges = [{ tools = ["market__make_offer"], amount = "/amount", currency = "/cu
 
 /// An agent that is trusted so far.
 async fn agent(gate: &Gate, name: &str, trust: &str) -> String {
-    let added = gate
-        .cli(&[
-            "agent",
-            "add",
-            name,
-            "--role",
-            if trust == "80" { "trusted" } else { "buyer" },
-            "--trust",
-            trust,
-            "--json",
-        ])
-        .await
-        .json();
+    let added = gate.cli(&["agent", "add", name, "--role", "buyer", "--trust", trust, "--json"]).await.json();
     added["key"].as_str().unwrap().to_owned()
 }
 
