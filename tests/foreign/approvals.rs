@@ -72,6 +72,8 @@ async fn story(client: Client, gate: Arc<Gate>) {
     let id = pending(&mut buyer, "market__request_contact_reveal", &reveal).await;
     let shown = rest.get(&format!("/v1/approvals/{id}")).await;
     assert_eq!((shown.status, &shown.body["status"]), (200, &"pending".into()), "{}", shown.text);
+    let status = json!({"approval": id});
+    assert_eq!(buyer.asks_gate("gate__approval_status", &status).await["status"], "pending", "{client:?}");
     assert_eq!(count(&gate, client, "request_contact_reveal"), 0);
     let approved = gate.cli(&["approvals", "approve", &id]).await;
     assert_eq!(approved.code, 0, "{approved:?}");
@@ -81,7 +83,7 @@ async fn story(client: Client, gate: Arc<Gate>) {
     assert!(again.executed().replayed(), "a used approval answers like a key: {again}");
     assert_eq!(again.answer(), first.answer());
     assert_eq!(count(&gate, client, "request_contact_reveal"), 1, "{client:?}");
-    assert_eq!(rest.get(&format!("/v1/approvals/{id}")).await.body["status"], "used");
+    assert_eq!(buyer.asks_gate("gate__approval_status", &status).await["status"], "used", "{client:?}");
 
     // A listing: of an agent with little trust, and turned down.
     let listing =
