@@ -29,7 +29,7 @@ python_environment() {
 
 node_environment() {
     node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' || { echo "node is older than 20" >&2; return 1; }
-    npm install --prefix "$1" --silent --no-audit --no-fund --ignore-scripts --fetch-retries 1 --fetch-timeout 60000 \
+    npm install --prefix "$1" --loglevel=error --no-audit --no-fund --ignore-scripts --fetch-retries 1 --fetch-timeout 60000 \
         "${@:2}"
 }
 

@@ -14,10 +14,18 @@ const POLICIES: &str = r#"
 name = "rbac"
 module = "bundled:rbac"
 [policy.settings.roles.buyer]
-allow = ["market__make_offer"]
-confirm = ["market__create_listing","market__request_contact_reveal"]
-[policy.settings.roles.trusted]
-allow = ["market__create_listing"]
+allow = ["market__create_listing", "market__make_offer", "market__request_contact_reveal"]
+
+[[policy]]
+name = "approvals"
+module = "bundled:approvals"
+[[policy.settings.rules]]
+tools = ["market__request_contact_reveal"]
+summary = "reveal contact for {/tx_id}"
+expires = "1h"
+[[policy.settings.rules]]
+tools = ["market__create_listing"]
+when = { trust_below = 50 }
 
 [[policy]]
 name = "spending-caps"
@@ -30,19 +38,7 @@ charges = [{ tools = ["market__make_offer"], amount = "/amount", currency = "/cu
 
 /// An agent that is trusted so far.
 async fn agent(gate: &Gate, name: &str, trust: &str) -> String {
-    let added = gate
-        .cli(&[
-            "agent",
-            "add",
-            name,
-            "--role",
-            if trust == "80" { "trusted" } else { "buyer" },
-            "--trust",
-            trust,
-            "--json",
-        ])
-        .await
-        .json();
+    let added = gate.cli(&["agent", "add", name, "--role", "buyer", "--trust", trust, "--json"]).await.json();
     added["key"].as_str().unwrap().to_owned()
 }
 
@@ -76,6 +72,8 @@ async fn story(client: Client, gate: Arc<Gate>) {
     let id = pending(&mut buyer, "market__request_contact_reveal", &reveal).await;
     let shown = rest.get(&format!("/v1/approvals/{id}")).await;
     assert_eq!((shown.status, &shown.body["status"]), (200, &"pending".into()), "{}", shown.text);
+    let status = json!({"approval": id});
+    assert_eq!(buyer.asks_gate("gate__approval_status", &status).await["status"], "pending", "{client:?}");
     assert_eq!(count(&gate, client, "request_contact_reveal"), 0);
     let approved = gate.cli(&["approvals", "approve", &id]).await;
     assert_eq!(approved.code, 0, "{approved:?}");
@@ -85,7 +83,7 @@ async fn story(client: Client, gate: Arc<Gate>) {
     assert!(again.executed().replayed(), "a used approval answers like a key: {again}");
     assert_eq!(again.answer(), first.answer());
     assert_eq!(count(&gate, client, "request_contact_reveal"), 1, "{client:?}");
-    assert_eq!(rest.get(&format!("/v1/approvals/{id}")).await.body["status"], "used");
+    assert_eq!(buyer.asks_gate("gate__approval_status", &status).await["status"], "used", "{client:?}");
 
     // A listing: of an agent with little trust, and turned down.
     let listing =

@@ -28,7 +28,7 @@ async fn every_client_is_governed_alike() {
     if installed().await.is_none() {
         return;
     }
-    let limit = "\n[[limit]]\nname = \"few\"\ntools = [\"market__list_deals\"]\nrate = \"2/min\"\nper = \"agent\"\n";
+    let limit = "\n[[limit]]\nname = \"few\"\ntools = [\"market__list_deals\"]\nrate = \"2/h\"\nper = \"agent\"\n";
     let gate = Arc::new(Setup::default().and(limit).start().await);
     with_each(&gate, |client, gate| async move {
         let key = gate.add_agent(&client.name(), "buyer").await;
@@ -111,6 +111,10 @@ async fn has_a_budget(buyer: &mut Driver, gate: &Gate) {
     let heard = buyer.call(OFFER, &offer(client, 99, "0.01"), None, None).await;
     assert_eq!(market::decimal(&heard.refused("cap_exceeded").details()["spent"]), Decimal::from(2000));
     assert_eq!(executed(gate, client).len(), before + 17, "{client:?}");
+    let spend = buyer.asks_gate("gate__get_spend_status", &json!({})).await;
+    assert_eq!(market::decimal(&spend["spend"][0]["spent"]), Decimal::from(2000), "{client:?}: {spend}");
+    let history = buyer.asks_gate("gate__get_transaction_history", &json!({"code": "cap_exceeded"})).await;
+    assert!(history["events"].as_array().is_some_and(|events| events.len() >= 5), "{client:?}: {history}");
     // What was answered is still there when nothing is left.
     assert!(buyer.call(OFFER, &offer(client, 0, "500.00"), Some("first"), None).await.executed().replayed());
 }
@@ -122,7 +126,8 @@ async fn is_turned_away(client: Client, gate: &Gate) {
     let mut support = client.start(gate, &key).await;
     let tools = ["market__analyze_invoice", "market__find_order", "market__summarize_customer_activity"];
     assert_eq!(support.names(), tools, "{client:?}");
-    support.call("market__find_order", &json!({"number": "1"}), None, None).await;
+    let heard = support.call("market__find_order", &json!({"number": "1"}), None, None).await;
+    assert!(heard.failed.is_none() && heard.structured()["code"].is_null(), "the tool itself answers: {heard}");
     let heard = support.call(DEAL, &json!({"title": name, "price": "1", "currency": "EUR"}), None, None).await;
     heard.refused("unknown_tool");
 

@@ -29,8 +29,8 @@ fn stay(gate: &Gate) {
 async fn connected(gate: &Gate, keys: &[(Client, String)]) -> Vec<Driver> {
     let mut starting = JoinSet::new();
     for (client, key) in keys.iter().cloned() {
-        let url = format!("{}/mcp", gate.url());
-        starting.spawn(async move { client.connect(&url, &key).await.unwrap() });
+        let url = gate.url();
+        starting.spawn(async move { client.at(&url, &key).await.unwrap() });
     }
     let mut drivers = starting.join_all().await;
     drivers.sort_by_key(|driver| keys.iter().position(|(client, _)| *client == driver.client));

@@ -91,9 +91,17 @@ impl Client {
         self.try_start(gate, key).await.unwrap_or_else(|why| panic!("{self:?}: {why}"))
     }
 
-    /// A connection, or what its user is told instead.
+    /// A connection in this client's era, or what its user is told instead.
     pub(crate) async fn try_start(self, gate: &Gate, key: &str) -> Result<Driver, String> {
-        self.connect(&format!("{}/mcp", gate.url()), key).await
+        self.at(&gate.url(), key).await
+    }
+
+    /// The same to a gate at an address.
+    pub(crate) async fn at(self, url: &str, key: &str) -> Result<Driver, String> {
+        let driver = self.connect(&format!("{url}/mcp"), key).await?;
+        let modern = matches!(self, Client::PythonModern | Client::TypeScriptModern);
+        assert_eq!(driver.version, if modern { "2026-07-28" } else { "2025-11-25" }, "{self:?}");
+        Ok(driver)
     }
 
     /// A connection to a server over its standard input and output, without a gate; in the era that the server has.
@@ -101,8 +109,7 @@ impl Client {
         self.connect(&json!(command).to_string(), "").await.unwrap_or_else(|why| panic!("{self:?}: {why}"))
     }
 
-    /// The same to anything: a URL, or a command as a JSON list.
-    pub(crate) async fn connect(self, target: &str, key: &str) -> Result<Driver, String> {
+    async fn connect(self, target: &str, key: &str) -> Result<Driver, String> {
         let installed = INSTALLED.get().and_then(Option::as_deref).expect("`installed` was asked");
         let (program, script, last) = match self {
             Client::PythonModern => ("python/bin/python", "python/client.py", ["modern", ""]),
@@ -128,11 +135,12 @@ impl Client {
             .unwrap();
         let stdin = child.stdin.take().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut driver = Driver { client: self, tools: Vec::new(), child, stdin, lines };
+        let mut driver = Driver { client: self, version: Value::Null, tools: Vec::new(), child, stdin, lines };
         let mut first = driver.line().await.unwrap_or_else(|| panic!("{self:?} says nothing"));
         match first["failed"].as_str() {
             Some(why) => Err(why.to_owned()),
             None => {
+                driver.version = first["version"].take();
                 driver.tools = serde_json::from_value(first["tools"].take()).unwrap();
                 Ok(driver)
             }
@@ -143,6 +151,8 @@ impl Client {
 /// A client's connection.
 pub(crate) struct Driver {
     pub(crate) client: Client,
+    /// The revision that was agreed on, where the client says it.
+    version: Value,
     /// The definitions that it was shown.
     pub(crate) tools: Vec<Value>,
     child: Child,
@@ -171,9 +181,17 @@ pub(crate) fn call(tool: &str, arguments: &Value) -> Value {
 }
 
 impl Driver {
-    /// The names of the tools that it was shown.
+    /// The names of the servers' tools that it was shown.
     pub(crate) fn names(&self) -> Vec<&str> {
-        self.tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect()
+        let all = self.tools.iter().map(|tool| tool["name"].as_str().unwrap());
+        all.filter(|name| !name.starts_with("gate__")).collect()
+    }
+
+    /// What the gate says to one of its own tools. A client that checks schemas finds it to fit.
+    pub(crate) async fn asks_gate(&mut self, tool: &str, arguments: &Value) -> Value {
+        let heard = self.call(tool, arguments, None, None).await;
+        assert!(heard.failed.is_none() && !heard.error, "{:?}: {heard}", self.client);
+        heard.structured()
     }
 
     /// A call, with what it can carry along.

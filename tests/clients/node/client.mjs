@@ -23,9 +23,8 @@ function parts() {
     }
     const { Client, StreamableHTTPClientTransport } = from('@modelcontextprotocol/client');
     const { StdioClientTransport } = from('@modelcontextprotocol/client/stdio');
-    // A server of the other era is met where it is.
-    const modern = target.startsWith('[') ? 'auto' : { pin: '2026-07-28' };
-    const versionNegotiation = { mode: era === 'modern' ? modern : 'legacy' };
+    // Finds the modern era by itself, and meets a server of the other era where it is.
+    const versionNegotiation = { mode: era === 'modern' ? 'auto' : 'legacy' };
     return { client: new Client(me, { versionNegotiation }), StreamableHTTPClientTransport, StdioClientTransport };
 }
 
@@ -58,7 +57,8 @@ try {
     }
     await client.connect(transport);
     const { tools } = await client.listTools();
-    say({ tools });
+    const version = client.getNegotiatedProtocolVersion?.() ?? transport.protocolVersion ?? null;
+    say({ version, tools });
     for await (const line of createInterface({ input: process.stdin })) {
         say(await Promise.all(JSON.parse(line).map((call) => make(client, call).catch(failed))));
     }

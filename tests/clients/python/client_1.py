@@ -19,13 +19,13 @@ async def use(url, command, era):
             transport = streamable_http_client(url, http_client=http)
         read, write, *_ = await stack.enter_async_context(transport)
         session = await stack.enter_async_context(ClientSession(read, write))
-        await session.initialize()
+        version = (await session.initialize()).protocolVersion
 
         async def make(call):
             result = await session.call_tool(call["tool"], call["arguments"], meta=lines.meta(call))
             return lines.answer(result.isError, result.structuredContent, result.content, result.meta)
 
-        await lines.converse((await session.list_tools()).tools, make)
+        await lines.converse(version, (await session.list_tools()).tools, make)
 
 
 lines.main(use)

@@ -3,7 +3,7 @@
 Usage of each driver: PORTCULLIS_KEY=… DRIVER TARGET modern|legacy
 
 TARGET is a gate's URL, or a JSON list: the command of a server to speak to directly. The first line says
-{"tools": [definition…]}, or {"failed"} when there was no connection. From then on each line of input is a JSON list of
+{"version", "tools": [definition…]}, or {"failed"} when there was no connection. From then on each line of input is a JSON list of
 {"tool", "arguments", "key"?, "approval"?}, calls to make at once; the line that answers it is a list in the same order
 of {"error", "structured", "text", "content", "meta"}, or {"failed"} where the client raised an error instead.
 """
@@ -46,7 +46,7 @@ def say(value):
     print(json.dumps(value), flush=True)
 
 
-async def converse(tools, make):
+async def converse(version, tools, make):
     """Says what is listed, then makes calls until the input ends."""
 
     async def one(answers, index, call):
@@ -55,7 +55,7 @@ async def converse(tools, make):
         except Exception as error:
             answers[index] = {"failed": causes(error)}
 
-    say({"tools": [plain(tool) for tool in tools]})
+    say({"version": version, "tools": [plain(tool) for tool in tools]})
     while line := await anyio.to_thread.run_sync(sys.stdin.readline):
         calls = json.loads(line)
         answers = [None] * len(calls)
