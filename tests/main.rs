@@ -30,5 +30,7 @@ mod no_policy;
 mod permit_compile_fail;
 mod pins;
 mod refusals;
+mod sessions;
+mod stdio;
 mod upstream;
 mod visibility;
