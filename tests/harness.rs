@@ -7,12 +7,14 @@ pub(crate) mod gate;
 pub(crate) mod guest;
 pub(crate) mod market;
 pub(crate) mod odd;
+pub(crate) mod wrap;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Caller, Door};
 pub(crate) use gate::{Gate, Setup};
+pub(crate) use wrap::Wrap;
 
 /// Long enough for anything that happens at all; nothing asserts how long it took.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -32,5 +32,7 @@ mod permit_compile_fail;
 mod pins;
 mod refusals;
 mod reload;
+mod sessions;
+mod stdio;
 mod upstream;
 mod visibility;

@@ -13,6 +13,7 @@ use crate::approval as approvals;
 use crate::audit::tree::ProofError;
 use crate::audit::{Query, verify};
 use crate::call::CorrelationId;
+use crate::catalog::AttachError;
 use crate::catalog::pin::{Accept, PinError};
 use crate::clock::Clock;
 use crate::gate::Gate;
@@ -27,10 +28,13 @@ mod audit;
 mod outcome;
 mod person;
 mod policy;
+mod server;
 mod spend;
 mod tool;
 
 pub use policy::{agents_roles, policy_list, policy_matrix};
+
+pub use server::NewServer;
 
 /// The most entries of the audit log that one command returns.
 pub const TAIL_MAX: usize = 10_000;
@@ -223,6 +227,9 @@ pub enum AdminError {
     /// Nothing decides.
     #[error("{0}")]
     NoPolicy(String),
+    /// A server that comes with its client.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
     /// A word of the command makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -258,6 +265,16 @@ pub enum Fault {
 }
 
 impl AdminError {
+    fn forbidden(actor: &Actor) -> Self {
+        let kind = match actor.kind() {
+            Kind::Agent => "an agent",
+            Kind::Owner => "an owner",
+            Kind::Approver => "an approver",
+            Kind::Auditor => "an auditor",
+        };
+        Self::Forbidden { name: actor.name().to_owned(), kind }
+    }
+
     /// Whose fault it is.
     #[must_use]
     pub fn fault(&self) -> Fault {
@@ -280,6 +297,7 @@ impl AdminError {
                 PinError::Store(_) => Fault::Unavailable,
                 _ => Fault::Conflict,
             },
+            Self::Attach(_) => Fault::Conflict,
             Self::Proof(ProofError::NoSuchEntry { .. }) => Fault::Unknown,
             Self::Proof(ProofError::Shrunk { .. }) | Self::Usage(_) => Fault::Invalid,
             Self::Proof(ProofError::Store(_))
@@ -331,13 +349,7 @@ impl Admin {
     /// When they may not, it makes no sense, or the store cannot do it: then nothing has changed.
     pub async fn run(&self, actor: &Actor, command: Command) -> Result<Value, AdminError> {
         if !command.allows(actor.kind()) {
-            let kind = match actor.kind() {
-                Kind::Agent => "an agent",
-                Kind::Owner => "an owner",
-                Kind::Approver => "an approver",
-                Kind::Auditor => "an auditor",
-            };
-            return Err(AdminError::Forbidden { name: actor.name().to_owned(), kind });
+            return Err(AdminError::forbidden(actor));
         }
         match command {
             Command::AgentAdd(new) => self.agent_add(actor, new).await,

@@ -200,6 +200,10 @@ pub struct Request {
     pub address: Option<IpAddr>,
     /// The client's own id of the request, at most [`limits::REQUEST_ID_CHARS_MAX`] characters of it.
     pub request_id: Option<String>,
+    /// The session that it came in by, in its short form.
+    pub session: Option<String>,
+    /// The one server whose tools it is about; none for all.
+    pub server: Option<String>,
 }
 
 /// A call that is known: who, what, which tool, when. Everything after the catalog works on this.

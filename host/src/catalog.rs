@@ -5,10 +5,11 @@
 //! be used.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde_json::json;
-use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::call::{Call, CorrelationId, Request};
@@ -16,10 +17,12 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::{IdempotencyRule, ServerConfig, ToolConfig};
 use crate::identity::Principal;
 use crate::json::Value;
+use crate::limits::CALLS_MAX;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Store, StoreError};
 use crate::upstream::Upstream;
 
+mod attach;
 mod definition;
 mod difference;
 mod keeper;
@@ -28,6 +31,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use attach::{AttachError, Attached};
 pub use difference::{Difference, difference};
 pub use keeper::{Listing, ServerState};
 pub use schema::{BadSchema, Schema};
@@ -99,6 +103,12 @@ impl Tool {
         })
     }
 
+    /// Whether a client that asks for one server's tools means this one.
+    #[must_use]
+    pub fn is_of(&self, server: Option<&str>) -> bool {
+        server.is_none_or(|server| self.server == server)
+    }
+
     /// A tool for unit tests of other modules: `server__name`, which takes any object.
     #[cfg(test)]
     #[must_use]
@@ -124,19 +134,40 @@ impl Tool {
 pub struct Catalog(Arc<Inner>);
 
 struct Inner {
-    servers: Vec<Server>,
+    /// Those of the configuration, and those that came with a client; one that leaves is here until it has ended.
+    servers: RwLock<Vec<Arc<Server>>>,
     tools: Vec<ToolConfig>,
     store: Store,
     clock: Clock,
     tried: Notify,
     /// Held from the moment that pins are changed until the servers' states say so.
     pinning: AsyncMutex<()>,
-    keepers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Server {
     config: ServerConfig,
     state: RwLock<ServerState>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+    /// Who wants it: the configuration, or so many clients. At none it takes no more calls and leaves.
+    holders: AtomicUsize,
+    /// A place for each call at a time; who has all knows that none is going on.
+    calls: Arc<Semaphore>,
+}
+
+impl Server {
+    fn new(config: ServerConfig) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            state: RwLock::new(ServerState::Starting),
+            keeper: Mutex::default(),
+            holders: AtomicUsize::new(1),
+            calls: Arc::new(Semaphore::new(CALLS_MAX)),
+        })
+    }
+
+    fn stays(&self) -> bool {
+        self.holders.load(Ordering::SeqCst) > 0
+    }
 }
 
 /// What a name means.
@@ -154,23 +185,23 @@ pub struct Resolved {
     pub tool: Arc<Tool>,
     /// Its server.
     pub upstream: Upstream,
+    /// The server stays as long as this is kept.
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 impl Catalog {
     /// A catalog of these servers; [`Catalog::keep`] starts them.
     #[must_use]
     pub fn new(servers: Vec<ServerConfig>, tools: Vec<ToolConfig>, store: Store, clock: Clock) -> Self {
-        let servers =
-            servers.into_iter().map(|config| Server { config, state: RwLock::new(ServerState::Starting) }).collect();
-        Self(Arc::new(Inner {
-            servers,
-            tools,
-            store,
-            clock,
-            tried: Notify::new(),
-            pinning: AsyncMutex::default(),
-            keepers: Mutex::default(),
-        }))
+        let servers = RwLock::new(servers.into_iter().map(Server::new).collect());
+        let (tried, pinning) = (Notify::new(), AsyncMutex::default());
+        Self(Arc::new(Inner { servers, tools, store, clock, tried, pinning }))
+    }
+
+    /// The servers that stay.
+    fn servers(&self) -> Vec<Arc<Server>> {
+        let servers = self.0.servers.read().unwrap_or_else(PoisonError::into_inner);
+        servers.iter().filter(|server| server.stays()).cloned().collect()
     }
 
     fn state(server: &Server) -> std::sync::RwLockReadGuard<'_, ServerState> {
@@ -181,7 +212,7 @@ impl Catalog {
     #[must_use]
     pub fn tools(&self) -> Vec<Arc<Tool>> {
         let mut all = BTreeMap::new();
-        for server in &self.0.servers {
+        for server in &self.servers() {
             if let ServerState::Up { listing, .. } | ServerState::Down { listing, .. } = &*Self::state(server) {
                 all.extend(listing.tools.iter().map(|(name, tool)| (name.clone(), Arc::clone(tool))));
             }
@@ -192,12 +223,17 @@ impl Catalog {
     /// The tool with this name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Found> {
-        self.0.servers.iter().find_map(|server| match &*Self::state(server) {
+        // While the list is held, none of them begins to leave.
+        let servers = self.0.servers.read().unwrap_or_else(PoisonError::into_inner);
+        servers.iter().filter(|server| server.stays()).find_map(|server| match &*Self::state(server) {
             ServerState::Up { upstream, listing } | ServerState::Down { upstream: Some(upstream), listing, .. } => {
-                let usable =
-                    |tool: &Arc<Tool>| Found::Usable(Resolved { tool: Arc::clone(tool), upstream: upstream.clone() });
+                let usable = |tool: &Arc<Tool>| {
+                    let place = Arc::clone(&server.calls).try_acquire_owned().ok()?;
+                    let (tool, upstream) = (Arc::clone(tool), upstream.clone());
+                    Some(Found::Usable(Resolved { tool, upstream, _place: Arc::new(place) }))
+                };
                 let withheld = || listing.withheld.get(name).map(|tool| Found::Withheld(Arc::clone(tool)));
-                listing.tools.get(name).map(usable).or_else(withheld)
+                listing.tools.get(name).and_then(usable).or_else(withheld)
             }
             ServerState::Starting | ServerState::Down { upstream: None, .. } => None,
         })
@@ -214,7 +250,7 @@ impl Catalog {
     /// # Errors
     /// When the store cannot be read; tools that were withheld still are.
     pub fn divide_again(&self, _pinning: &MutexGuard<'_, ()>) -> Result<(), StoreError> {
-        self.0.servers.iter().try_for_each(|server| server.divide_again(&self.0.store))
+        self.servers().iter().try_for_each(|server| server.divide_again(&self.0.store))
     }
 
     /// The names of the tools that the configuration says something about.
@@ -236,29 +272,28 @@ impl Catalog {
     /// What is wrong with servers: one sentence each. `None` while a first attempt is still going on.
     #[must_use]
     pub fn problems(&self) -> Option<Vec<String>> {
-        self.0
-            .servers
-            .iter()
-            .map(|server| {
-                let name = &server.config.name;
-                let down = |why: &str, listing: &Listing| {
-                    let mut problems = vec![format!("server `{name}` is down: {why}")];
-                    problems.extend(listing.problem(name));
-                    Some(problems)
-                };
-                match &*Self::state(server) {
-                    ServerState::Starting => None,
-                    ServerState::Up { upstream, listing } if upstream.alive() => {
-                        Some(listing.problem(name).into_iter().collect())
-                    }
-                    ServerState::Up { listing, .. } => {
-                        down("its process has ended; the next call starts it again", listing)
-                    }
-                    ServerState::Down { why, listing, .. } => down(why, listing),
-                }
-            })
-            .collect::<Option<Vec<_>>>()
-            .map(|problems| problems.concat())
+        let problems = self.servers().iter().map(|server| server.problem()).collect::<Option<Vec<_>>>()?;
+        Some(problems.concat())
+    }
+}
+
+impl Server {
+    /// What is wrong with it: sentences. `None` while the first attempt is still going on.
+    fn problem(&self) -> Option<Vec<String>> {
+        let name = &self.config.name;
+        let down = |why: &str, listing: &Listing| {
+            let mut problems = vec![format!("server `{name}` is down: {why}")];
+            problems.extend(listing.problem(name));
+            Some(problems)
+        };
+        match &*Catalog::state(self) {
+            ServerState::Starting => None,
+            ServerState::Up { upstream, listing } if upstream.alive() => {
+                Some(listing.problem(name).into_iter().collect())
+            }
+            ServerState::Up { listing, .. } => down("its process has ended; the next call starts it again", listing),
+            ServerState::Down { why, listing, .. } => down(why, listing),
+        }
     }
 }
 

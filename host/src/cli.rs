@@ -22,6 +22,7 @@ mod serve;
 pub mod show;
 mod spend;
 mod tool;
+mod wrap;
 
 use client::ClientError;
 use show::Out;
@@ -45,6 +46,8 @@ enum Word {
     Init(init::Words),
     /// Run the gate
     Serve(serve::Words),
+    /// The gate over standard input and output in front of one server, for a desktop client's configuration
+    Wrap(wrap::Words),
     /// Agents: who may call
     #[command(subcommand)]
     Agent(agent::Words),
@@ -94,6 +97,9 @@ pub(crate) enum Failure {
     Start(#[from] crate::serve::StartError),
     #[error("{0}")]
     Said(String),
+    /// The command was not used as it is meant to be.
+    #[error("{0}")]
+    Usage(String),
     /// The command worked, and its answer is no.
     #[error("")]
     No,
@@ -120,6 +126,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(Failure::No) => ExitCode::from(1),
+        Err(Failure::Usage(what)) => {
+            show::error(&what);
+            ExitCode::from(2)
+        }
         Err(failure) => {
             show::error(&causes(&failure));
             ExitCode::from(1)
@@ -133,6 +143,7 @@ async fn run(command: Command) -> Result<(), Failure> {
         Word::Demo(words) => demo::run(words).await,
         Word::Init(words) => init::run(words).await,
         Word::Serve(words) => serve::run(config, words).await,
+        Word::Wrap(words) => wrap::run(config, words).await,
         Word::Agent(words) => agent::run(config, words).await,
         Word::Person(words) => person::run(config, words).await,
         Word::Approvals(words) => approvals::run(config, words).await,

@@ -16,6 +16,9 @@ mod schema;
 pub mod span;
 #[cfg(test)]
 mod tests;
+mod wrapped;
+
+pub use wrapped::{CREDENTIAL, Variables};
 
 /// The name of the file when none is given.
 pub const FILE: &str = "portcullis.toml";
@@ -60,6 +63,8 @@ pub struct ServerConfig {
     pub directory: PathBuf,
     /// Names of environment variables that it gets besides PATH, HOME, LANG and TMPDIR.
     pub env: Vec<String>,
+    /// Environment variables that it gets with these values: only a server of `portcullis wrap` has any.
+    pub variables: Variables,
     /// Its tools appear as `name__tool`. Default true; false only where there is a single server.
     pub prefix: bool,
     /// How long it has to answer a call. Default 60 s.

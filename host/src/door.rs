@@ -20,6 +20,7 @@ use crate::gate::{Answered, Credential, Gate, Readiness, Refused};
 use crate::identity::Principal;
 
 mod answer;
+mod attach;
 mod body;
 mod command;
 mod credential;
@@ -28,14 +29,17 @@ mod listen;
 mod mcp;
 mod owners;
 mod rest;
+mod session;
 pub mod socket;
 #[cfg(test)]
 mod tests;
 
+pub use attach::attach;
 pub use command::commands;
 use listen::Peer;
 pub use listen::serve;
 pub use owners::owners;
+pub use session::Sessions;
 
 /// What lies behind the doors.
 pub trait Pipeline: Send + Sync + 'static {
@@ -59,6 +63,7 @@ pub trait Pipeline: Send + Sync + 'static {
         self: &Arc<Self>,
         principal: &Arc<Principal>,
         origin: Origin,
+        server: Option<&str>,
     ) -> impl Future<Output = Result<Vec<Arc<Tool>>, Box<Refused>>> + Send;
 
     /// [`Gate::approval`].
@@ -107,8 +112,9 @@ impl Pipeline for Gate {
         self: &Arc<Self>,
         principal: &Arc<Principal>,
         origin: Origin,
+        server: Option<&str>,
     ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
-        Gate::tools(self, principal, origin).await
+        Gate::tools(self, principal, origin, server).await
     }
 
     async fn approval(
@@ -158,17 +164,30 @@ pub struct DoorOptions {
 struct Door<G> {
     gate: Arc<G>,
     mcp: mcp::Service<G>,
+    sessions: Sessions,
+    /// What a call over MCP comes in by.
+    origin: Origin,
+}
+
+impl<G: Pipeline> Door<G> {
+    fn new(gate: Arc<G>, sessions: Sessions, origin: Origin) -> Self {
+        Self { mcp: mcp::service(Arc::clone(&gate)), gate, sessions, origin }
+    }
 }
 
 impl<G> Clone for Door<G> {
     fn clone(&self) -> Self {
-        Self { gate: Arc::clone(&self.gate), mcp: self.mcp.clone() }
+        Self {
+            gate: Arc::clone(&self.gate),
+            mcp: self.mcp.clone(),
+            sessions: self.sessions.clone(),
+            origin: self.origin,
+        }
     }
 }
 
 /// The door for agents.
-pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
-    let mcp = mcp::service(Arc::clone(&gate));
+pub fn agents<G: Pipeline>(gate: Arc<G>, sessions: Sessions, options: DoorOptions) -> Router {
     Router::new()
         .route("/mcp", any(mcp::handle::<G>))
         .route("/v1/tools", get(rest::tools::<G>))
@@ -183,7 +202,14 @@ pub fn agents<G: Pipeline>(gate: Arc<G>, options: DoorOptions) -> Router {
             answer::problem(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this path takes another method")
         })
         .layer(axum::middleware::from_fn_with_state(Arc::new(options), guard::check))
-        .with_state(Door { gate, mcp })
+        .with_state(Door::new(gate, sessions, Origin::Mcp))
+}
+
+/// The stdio door's half in the gate: MCP as it comes over the Unix socket from `portcullis wrap`, which may narrow it
+/// down to one server (`/mcp?server=NAME`). Who may open the socket is the socket's affair; who calls is known by the
+/// credential, as everywhere.
+pub fn stdio<G: Pipeline>(gate: Arc<G>, sessions: Sessions) -> Router {
+    Router::new().route("/mcp", any(mcp::handle::<G>)).with_state(Door::new(gate, sessions, Origin::Stdio))
 }
 
 async fn readyz<G: Pipeline>(State(door): State<Door<G>>) -> Response {

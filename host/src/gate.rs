@@ -125,15 +125,21 @@ impl Gate {
         }
     }
 
-    /// The tools that this principal sees, by name, and the gate's own.
+    /// The tools that this principal sees, by name, of one server when one is named, and the gate's own.
     ///
     /// # Errors
     /// `rate_limited`, `no_policy`.
-    pub async fn tools(&self, principal: &Arc<Principal>, origin: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+    pub async fn tools(
+        &self,
+        principal: &Arc<Principal>,
+        origin: Origin,
+        server: Option<&str>,
+    ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
         let listed = async {
             let _admitted = self.admission.principal(principal, None, origin.route(), None)?;
             let set = self.policies.set()?;
-            let tools = self.catalog.tools();
+            let mut tools = self.catalog.tools();
+            tools.retain(|tool| tool.is_of(server));
             let seen = self.policies.visible(&set, principal, &tools).await;
             let seen = tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool));
             Ok(seen.chain(own::tools()).collect())
@@ -181,7 +187,8 @@ impl Gate {
         }
 
         // Which tool. One that is hidden from the principal does not exist.
-        let found = self.catalog.find(&request.tool).ok_or_else(|| catalog::unknown_tool(&request.tool))?;
+        let found = self.catalog.find(&request.tool).filter(|found| found.tool().is_of(request.server.as_deref()));
+        let found = found.ok_or_else(|| catalog::unknown_tool(&request.tool))?;
         let shown = self.policies.visible(&set, &principal, &[Arc::clone(found.tool())]).await;
         if shown != [true] {
             return Err(catalog::unknown_tool(&request.tool));

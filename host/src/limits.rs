@@ -111,3 +111,9 @@ pub const CONNECTIONS_OF_ADDRESS_MAX: usize = 128;
 
 /// How long a client may take a list of tools for fresh.
 pub const TOOLS_FRESH: Duration = Duration::from_secs(30);
+
+/// Servers of one gate, those that clients bring along included: each is a process.
+pub const SERVERS_MAX: usize = 64;
+
+/// Messages of one client of the stdio door that are on their way at a time; more wait in its pipe.
+pub const STDIO_MESSAGES_MAX: usize = CALLS_PER_PRINCIPAL_MAX;

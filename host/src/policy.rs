@@ -131,7 +131,9 @@ impl Policies {
     #[must_use]
     pub fn differs(&self) -> Option<String> {
         if self.0.desk.as_ref().is_some_and(Desk::ended) {
-            return Some("the thread that reloads policies has ended, so changes are not seen: restart the gate".into());
+            return Some(
+                "the thread that reloads policies has ended, so changes are not seen: restart the gate".into(),
+            );
         }
         reload::standing(&self.0.standing).differs
     }

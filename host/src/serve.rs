@@ -16,7 +16,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::socket::{self, Socket, SocketError};
-use crate::door::{self, DoorOptions};
+use crate::door::{self, DoorOptions, Sessions};
 use crate::gate::{Crowd, Gate};
 use crate::idempotency::{self, Idempotency};
 use crate::policy::{EngineError, Policies};
@@ -95,12 +95,19 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     Ok((store, key))
 }
 
+/// Where a gate listens on the network.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// For agents.
+    pub agents: SocketAddr,
+    /// For persons.
+    pub owners: SocketAddr,
+}
+
 /// A gate that runs.
 pub struct Running {
-    /// Where agents come in.
-    pub agents: SocketAddr,
-    /// Where persons come in.
-    pub owners: SocketAddr,
+    /// Where agents and persons come in over HTTP; nowhere when the gate was started without these doors.
+    pub listening: Option<Listening>,
     /// Where the command line comes in.
     pub socket: PathBuf,
     /// The gate itself.
@@ -117,6 +124,21 @@ pub struct Running {
 /// When one of its parts cannot start. Missing or broken policies and servers that do not answer are no such reason: the
 /// gate runs, is shut, and says why.
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    let mut running = start_unlistening(config.clone(), clock).await?;
+    match running.listen(config).await {
+        Ok(()) => Ok(running),
+        Err(error) => {
+            running.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// Starts a gate without doors on the network: only its socket lets anything in.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_unlistening(config: Config, clock: Clock) -> Result<Running, StartError> {
     let (data, directory, time) = (config.data.clone(), config.policies.clone(), clock.clone());
     let opened = task::blocking(move || {
         let (store, key) = open_store(&data)?;
@@ -150,22 +172,14 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let socket = socket_path(&config.data);
     let admin = Admin::on_gate(Arc::clone(&gate), Arc::clone(&key)).own_credential(!config.approvals_by_socket);
     let bound = Socket::bind(&socket).await?;
-    let router = door::commands(Arc::clone(&gate), admin.clone());
+    let router = door::commands(Arc::clone(&gate), admin.clone())
+        .merge(door::attach(admin, stop.clone()))
+        .merge(door::stdio(Arc::clone(&gate), Sessions::new(Arc::clone(&key))));
     doors.push(task::spawn("socket", bound.serve(router, stop.clone())));
 
     gate.catalog.keep();
     doors.push(task::spawn("housekeeping", housekeep(Arc::clone(&gate), stop.clone())));
-
-    let (allowed_hosts, allowed_origins) = (config.allowed_hosts, config.allowed_origins);
-    let options =
-        |listen| DoorOptions { listen, allowed_hosts: allowed_hosts.clone(), allowed_origins: allowed_origins.clone() };
-    let (listener, owners) = listen("gate.admin", config.admin).await?;
-    let router = door::owners(Arc::clone(&gate), admin, options(owners));
-    doors.push(task::spawn("owners' door", door::serve(listener, router, stop.clone())));
-    let (listener, agents) = listen("gate.listen", config.listen).await?;
-    let router = door::agents(Arc::clone(&gate), options(agents));
-    doors.push(task::spawn("agents' door", door::serve(listener, router, stop.clone())));
-    Ok(Running { agents, owners, socket, gate, key, stop, doors })
+    Ok(Running { listening: None, socket, gate, key, stop, doors })
 }
 
 /// Listens at an address; the answer has the port that was taken.
@@ -185,6 +199,24 @@ async fn housekeep(gate: Arc<Gate>, stop: CancellationToken) {
 }
 
 impl Running {
+    async fn listen(&mut self, config: Config) -> Result<(), StartError> {
+        let options = |listen| DoorOptions {
+            listen,
+            allowed_hosts: config.allowed_hosts.clone(),
+            allowed_origins: config.allowed_origins.clone(),
+        };
+        let (gate, key) = (&self.gate, &self.key);
+        let admin = Admin::on_gate(Arc::clone(gate), Arc::clone(key)).own_credential(!config.approvals_by_socket);
+        let (listener, owners) = listen("gate.admin", config.admin).await?;
+        let router = door::owners(Arc::clone(gate), admin, options(owners));
+        self.doors.push(task::spawn("owners' door", door::serve(listener, router, self.stop.clone())));
+        let (listener, agents) = listen("gate.listen", config.listen).await?;
+        let router = door::agents(Arc::clone(gate), Sessions::new(Arc::clone(key)), options(agents));
+        self.doors.push(task::spawn("agents' door", door::serve(listener, router, self.stop.clone())));
+        self.listening = Some(Listening { agents, owners });
+        Ok(())
+    }
+
     /// Waits until every server was tried once.
     pub async fn settled(&self) {
         self.gate.catalog.settled().await;

@@ -158,6 +158,13 @@ impl Caller {
         self.send(request).await.unwrap()
     }
 
+    /// A DELETE at the MCP door.
+    pub(crate) async fn delete(&self, headers: &[(&str, &str)]) -> Answer {
+        let request = self.http.delete(format!("{}/mcp", self.base));
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        self.send(request).await.unwrap()
+    }
+
     fn message(&self, method: &str, name: Option<&str>, params: &str) -> reqwest::RequestBuilder {
         let id = LAST_ID.fetch_add(1, Ordering::Relaxed);
         let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#);
@@ -194,12 +201,13 @@ impl Answer {
         if self.door == Door::Rest { &self.body } else { &self.body["result"] }
     }
 
-    /// The refusal's facts: a REST body, or `structuredContent` over MCP. A whole HTTP request is refused alike.
+    /// The refusal's facts: a REST body, or `structuredContent` over MCP, or an error's data where a whole HTTP request is
+    /// refused.
     pub(crate) fn refusal(&self) -> &Value {
         match self.door {
             Door::Rest => &self.body,
             _ if self.status == 200 => &self.body["result"]["structuredContent"],
-            _ => &self.body,
+            _ => &self.body["error"]["data"],
         }
     }
 
@@ -256,6 +264,10 @@ impl Answer {
         assert!(refusal.contains_key("message") && refusal.contains_key("correlation_id"), "{}", self.text);
         if self.door == Door::Rest || self.status != 200 {
             assert_eq!(self.status, status_of(code), "{}", self.text);
+            if self.door != Door::Rest {
+                assert_eq!((&self.body["jsonrpc"], &self.body["id"]), (&json!("2.0"), &Value::Null), "{}", self.text);
+                assert_eq!(self.body["error"]["message"], refusal["message"]);
+            }
             let seconds = refusal.get("retry_after_ms").map(|wait_ms| wait_ms.as_u64().unwrap().div_ceil(1000));
             let header = self.headers.get("retry-after").map(|value| value.to_str().unwrap().parse().unwrap());
             assert_eq!(header, seconds, "{:?}", self.headers);

@@ -84,6 +84,24 @@ pub enum ServerState {
 }
 
 impl Server {
+    /// Stops it, and its keeper before.
+    pub(super) async fn end(&self) {
+        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper {
+            keeper.abort();
+            // It was told to end: how it ended says nothing.
+            let _ = keeper.await;
+        }
+        let upstream = match &*Catalog::state(self) {
+            ServerState::Up { upstream, .. } => Some(upstream.clone()),
+            ServerState::Down { upstream, .. } => upstream.clone(),
+            ServerState::Starting => None,
+        };
+        if let Some(upstream) = upstream {
+            upstream.stop().await;
+        }
+    }
+
     fn down(&self, why: String, upstream: Option<Upstream>) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let listing = match &mut *state {
@@ -113,15 +131,18 @@ impl Server {
 impl Catalog {
     /// Starts every server and keeps looking after it. Returns at once.
     pub fn keep(&self) {
-        for index in 0..self.0.servers.len() {
-            let catalog = self.clone();
-            let keeper = task::spawn("server keeper", async move { catalog.keep_one(index).await });
-            self.0.keepers.lock().unwrap_or_else(PoisonError::into_inner).push(keeper);
+        for server in self.servers() {
+            self.keep_server(&server);
         }
     }
 
-    async fn keep_one(&self, index: usize) {
-        let Some(server) = self.0.servers.get(index) else { return };
+    pub(super) fn keep_server(&self, server: &Arc<Server>) {
+        let (catalog, kept) = (self.clone(), Arc::clone(server));
+        let keeper = task::spawn("server keeper", async move { catalog.keep_one(&kept).await });
+        *server.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
+    }
+
+    async fn keep_one(&self, server: &Server) {
         let mut wait = RETRY_FIRST;
         let mut upstream: Option<Upstream> = None;
         loop {
@@ -213,21 +234,9 @@ impl Catalog {
 
     /// Stops every server that was started; one that is only starting goes with its keeper.
     pub async fn stop(&self) {
-        let keepers = std::mem::take(&mut *self.0.keepers.lock().unwrap_or_else(PoisonError::into_inner));
-        for keeper in keepers {
-            keeper.abort();
-            // It was told to end: how it ended says nothing.
-            let _ = keeper.await;
-        }
-        for server in &self.0.servers {
-            let upstream = match &*Self::state(server) {
-                ServerState::Up { upstream, .. } => Some(upstream.clone()),
-                ServerState::Down { upstream, .. } => upstream.clone(),
-                ServerState::Starting => None,
-            };
-            if let Some(upstream) = upstream {
-                upstream.stop().await;
-            }
+        let servers = self.0.servers.read().unwrap_or_else(PoisonError::into_inner).clone();
+        for server in servers {
+            server.end().await;
         }
     }
 }

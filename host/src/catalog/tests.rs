@@ -1,7 +1,7 @@
 use super::definition;
 use super::schema::{BadSchema, Schema};
 use crate::catalog::Annotations;
-use crate::config::{IdempotencyRule, ServerConfig, ToolConfig};
+use crate::config::{IdempotencyRule, ServerConfig, ToolConfig, Variables};
 use crate::json::{self, Value};
 use crate::limits;
 use crate::upstream::Offered;
@@ -143,6 +143,7 @@ fn server(prefix: bool) -> ServerConfig {
         command: vec!["market".into()],
         directory: "/".into(),
         env: Vec::new(),
+        variables: Variables::default(),
         prefix,
         timeout: limits::UPSTREAM_CALL,
     }

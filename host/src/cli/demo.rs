@@ -53,7 +53,8 @@ async fn tell(running: &Running, directory: &Path) -> Result<(), Failure> {
         return Err(Failure::Said(format!("the gate is not ready: {}", readiness.reasons.join("; "))));
     }
     let admin = Admin::on_gate(Arc::clone(&running.gate), Arc::clone(&running.key));
-    let url = format!("http://{}/mcp", running.agents);
+    let Some(at) = running.listening else { return Err(said("the gate has no door for agents")) };
+    let url = format!("http://{}/mcp", at.agents);
     let reader = connect(&admin, &url, "scout", "reader").await?;
     let trader = connect(&admin, &url, "trader", "trader").await?;
     let wrong = story::tell(&out, &reader, &trader, &directory.join("market.json")).await?;

@@ -1,5 +1,6 @@
 //! `portcullis serve`
 
+use std::io;
 use std::path::Path;
 
 use clap::Args;
@@ -23,17 +24,27 @@ pub(super) struct Words {
 }
 
 /// How this process is told to stop.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A file that may not grow is an error of the write, which the store refuses calls for, and not the end of the gate.
+    _outgrown: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    pub(super) fn new() -> Result<Self, Failure> {
+        let listen = || {
+            Ok(Self {
+                terminate: signal(SignalKind::terminate())?,
+                interrupt: signal(SignalKind::interrupt())?,
+                _outgrown: signal(SignalKind::from_raw(FILE_SIZE_SIGNAL))?,
+            })
+        };
+        let unheard = |error: io::Error| format!("the system does not let the gate listen to signals: {error}");
+        listen().map_err(|error| Failure::Said(unheard(error)))
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -44,10 +55,7 @@ impl Signals {
 pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     telemetry::start();
     let config = load(config)?;
-    let unheard = |error| Failure::Said(format!("the system does not let the gate listen to signals: {error}"));
-    let mut signals = Signals::new().map_err(unheard)?;
-    // A file that may not grow is an error of the write, which the store refuses calls for, and not the end of the gate.
-    let _outgrown = signal(SignalKind::from_raw(FILE_SIZE_SIGNAL)).map_err(unheard)?;
+    let mut signals = Signals::new()?;
     let running = serve::start(config, Clock::system()).await?;
     tokio::select! {
         () = signals.next() => {}
@@ -71,10 +79,14 @@ async fn say(running: &Running, json: bool) -> Result<(), Failure> {
     let out = out();
     if json {
         let socket = running.socket.display().to_string();
-        return Ok(out.json(&json!({ "listening": { "agents": running.agents.to_string(), "admin": running.owners.to_string(), "socket": socket } }))?);
+        let listening = running.listening.map(|at| (at.agents.to_string(), at.owners.to_string()));
+        let (agents, admin) = listening.unzip();
+        return Ok(out.json(&json!({ "listening": { "agents": agents, "admin": admin, "socket": socket } }))?);
     }
-    out.line(&format!("{} http://{}/mcp", out.tone(Tone::Loud, "agents"), running.agents))?;
-    out.line(&format!("{} http://{}", out.tone(Tone::Loud, "owners"), running.owners))?;
+    if let Some(at) = running.listening {
+        out.line(&format!("{} http://{}/mcp", out.tone(Tone::Loud, "agents"), at.agents))?;
+        out.line(&format!("{} http://{}", out.tone(Tone::Loud, "owners"), at.owners))?;
+    }
     running.settled().await;
     let readiness = running.gate.readiness();
     let state = if readiness.ready { out.tone(Tone::Good, "ready") } else { out.tone(Tone::Bad, "shut") };

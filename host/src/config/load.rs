@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::schema::{self, File, OnError};
-use super::{Config, ConfigError, ServerConfig, ToolConfig, keys, span};
+use super::{Config, ConfigError, ServerConfig, ToolConfig, Variables, keys, span};
 use crate::ledger::{Ceiling, amount};
 use crate::refusal::causes;
 use crate::{admission, json, limits};
@@ -100,8 +100,7 @@ fn address(key: &str, text: &str) -> Result<std::net::SocketAddr, String> {
         .map_err(|_| format!("`{key}` is `{text}`, which is not an address and a port, such as `127.0.0.1:8787`"))
 }
 
-fn server(entry: schema::Server, folder: &Path, alone: bool) -> Result<ServerConfig, String> {
-    let name = entry.name;
+pub(super) fn check_name(name: &str) -> Result<(), String> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     // With a `_` at the end, `a_` with a tool `b` would be `a___b`, as `a` with a tool `_b` is.
     let divides = name.contains("__") || name.starts_with('_') || name.ends_with('_');
@@ -114,6 +113,12 @@ fn server(entry: schema::Server, folder: &Path, alone: bool) -> Result<ServerCon
     if name == "gate" {
         return Err("a server cannot be called `gate`: the gate's own tools have that name".into());
     }
+    Ok(())
+}
+
+fn server(entry: schema::Server, folder: &Path, alone: bool) -> Result<ServerConfig, String> {
+    let name = entry.name;
+    check_name(&name)?;
     if entry.url.is_some() {
         return Err(format!("server `{name}` has a `url`; this version starts servers itself, so give it a `command`"));
     }
@@ -142,7 +147,15 @@ fn server(entry: schema::Server, folder: &Path, alone: bool) -> Result<ServerCon
         None => limits::UPSTREAM_CALL,
         Some(text) => bounded("timeout", &name, &text, Duration::from_millis(1), Duration::from_secs(3600))?,
     };
-    Ok(ServerConfig { name, command: entry.command, directory: folder.to_owned(), env: entry.env, prefix, timeout })
+    Ok(ServerConfig {
+        name,
+        command: entry.command,
+        directory: folder.to_owned(),
+        env: entry.env,
+        variables: Variables::default(),
+        prefix,
+        timeout,
+    })
 }
 
 fn bounded(key: &str, of: &str, text: &str, min: Duration, max: Duration) -> Result<Duration, String> {

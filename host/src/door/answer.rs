@@ -21,11 +21,27 @@ pub(super) fn json_text(status: StatusCode, text: String) -> Response {
     (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text).into_response()
 }
 
-/// A refusal as HTTP: at the REST door any, at the MCP door those of the whole HTTP request.
+/// A refusal at the REST door.
 pub(super) fn refusal(refused: &Refused) -> Response {
+    with_headers(refused, refused.refusal.body(refused.correlation_id))
+}
+
+/// A refusal of a whole HTTP request at the MCP door: a JSON-RPC error. Its code is the HTTP status, which is outside of the
+/// range that JSON-RPC keeps for itself.
+pub(super) fn refusal_rpc(refused: &Refused) -> Response {
+    let refusal = &refused.refusal;
+    let error = json!({
+        "code": refusal.code.status(),
+        "message": refusal.message,
+        "data": refusal.body(refused.correlation_id),
+    });
+    with_headers(refused, json!({ "jsonrpc": "2.0", "id": null, "error": error }))
+}
+
+fn with_headers(refused: &Refused, body: serde_json::Value) -> Response {
     let refusal = &refused.refusal;
     let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = (status, Json(refusal.body(refused.correlation_id))).into_response();
+    let mut response = (status, Json(body)).into_response();
     let headers = response.headers_mut();
     if let Some(wait_s) = refusal.retry_after_s() {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));

@@ -80,6 +80,10 @@ pub(super) struct Message {
     pub(super) text: String,
     /// What was cut out, when it is a `tools/call`.
     pub(super) call: Option<CallParts>,
+    /// The text of its id, or `null`.
+    pub(super) id: String,
+    /// What it asks for.
+    pub(super) method: Option<String>,
 }
 
 /// A body that is no message: a JSON-RPC error.
@@ -118,6 +122,13 @@ impl Rejected {
         let why = "the message is not a JSON-RPC 2.0 request, notification or response: check `jsonrpc`, `id`, `method` \
                    and `params`";
         Self::new(400, Self::INVALID_REQUEST, why)
+    }
+
+    /// A session that is not its principal's.
+    pub(super) fn unknown_session(id: String) -> Self {
+        let why = "there is no such session for you here, so nothing was done: connect again with `initialize`";
+        // Outside of the range that JSON-RPC keeps for itself.
+        Self { id, ..Self::new(404, 404, why) }
     }
 
     /// The JSON-RPC error itself.
@@ -169,21 +180,21 @@ pub(super) fn message(bytes: &[u8]) -> Result<Message, Rejected> {
         let why = format!("the message's `id` has more than the {} characters allowed", limits::REQUEST_ID_CHARS_MAX);
         return Err(Rejected::new(400, Rejected::INVALID_REQUEST, why));
     }
-    let is_call = member(&members, "method").is_some_and(|raw| string(raw).as_deref() == Some("tools/call"));
+    let id_json = id.map_or("null", RawValue::get).to_owned();
+    let method = member(&members, "method").and_then(string);
+    let is_call = method.as_deref() == Some("tools/call");
     let params = member(&members, "params").and_then(|raw| serde_json::from_str(raw.get()).ok());
     let (true, Some(Members(params))) = (is_call, params) else {
         bounded(text)?;
-        return Ok(Message { text: text.to_owned(), call: None });
+        return Ok(Message { text: text.to_owned(), call: None, id: id_json, method });
     };
     let params_text = rewritten(&params, "arguments", "{}");
     let text = rewritten(&members, "params", &params_text);
     // Everything but the arguments is checked here; a key that stood twice stands twice in the new text, too.
     bounded(&text)?;
-    unsupported(&params).map_err(|why| Rejected {
-        id: id.map_or("null", RawValue::get).to_owned(),
-        ..Rejected::new(200, Rejected::INVALID_PARAMS, why)
-    })?;
-    Ok(Message { text, call: Some(call_parts(&params, id)) })
+    unsupported(&params)
+        .map_err(|why| Rejected { id: id_json.clone(), ..Rejected::new(200, Rejected::INVALID_PARAMS, why) })?;
+    Ok(Message { text, call: Some(call_parts(&params, id)), id: id_json, method })
 }
 
 /// What this gate does not relay must not look as if it had been heard.

@@ -1,4 +1,4 @@
-//! The MCP door: streamable HTTP, the revision 2026-07-28 and the older ones, without sessions.
+//! The MCP door: streamable HTTP, the revision 2026-07-28, and the older ones with their sessions ([`Sessions`]).
 //!
 //! `rmcp` speaks the protocol: versions, headers, methods, errors. What must stay exact goes around it, by an
 //! [`Exchange`] that travels with the HTTP request: the arguments on the way in, the result on the way out. The handler
@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod, CompleteRequestParams,
@@ -27,6 +27,7 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::body::{self, CallParts, Message, Rejected};
+use super::session::{SESSION_ID, Sessions};
 use super::{Door, Pipeline, answer, credential};
 use crate::call::{self, CorrelationId, Origin};
 use crate::identity::Principal;
@@ -34,6 +35,8 @@ use crate::{json, limits};
 
 /// Where the mark stands in a placeholder's `_meta`. It never leaves this process.
 const MARK: &str = "dev.portcullis/placeholder";
+
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// JSON-RPC 2.0: the server's own fault.
 const INTERNAL_ERROR: i32 = -32603;
@@ -46,6 +49,9 @@ const NOT_SPLICED: &str = "the answer could not be put together, but a call may 
 struct Exchange {
     principal: Arc<Principal>,
     address: Option<IpAddr>,
+    origin: Origin,
+    session: Option<String>,
+    server: Option<String>,
     mark: String,
     call: Mutex<Option<CallParts>>,
     result: Mutex<Option<String>>,
@@ -89,9 +95,10 @@ pub(super) fn service<G: Pipeline>(gate: Arc<G>) -> Service<G> {
 pub(super) async fn handle<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
     let address = super::address(request.extensions());
     let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address, Origin::Mcp).await {
+    let principal = match door.gate.authenticate(credential, address, door.origin).await {
         Ok(principal) => principal,
-        Err(refused) => return answer::refusal(&refused),
+        // What a stranger sent is not read, so its id is not known.
+        Err(refused) => return answer::refusal_rpc(&refused),
     };
     if request.method() != Method::POST {
         return door.mcp.handle(request).await.map(Body::new);
@@ -101,14 +108,22 @@ pub(super) async fn handle<G: Pipeline>(State(door): State<Door<G>>, mut request
     }
     let (mut parts, body) = request.into_parts();
     let message = body::read(body).await.map_err(Rejected::from).and_then(|bytes| body::message(&bytes));
-    let Message { text, call } = match message {
+    let Message { text, call, id, method } = match message {
         Ok(message) => message,
         Err(rejected) => return rejection(&rejected),
     };
+    // The handshake begins a session: the one that its client had does not matter any more.
+    let begins = method.as_deref() == Some("initialize");
+    let session =
+        if begins || is_modern(&parts.headers) { Ok(None) } else { door.sessions.named(&parts.headers, &principal) };
+    let Ok(session) = session else { return rejection(&Rejected::unknown_session(id)) };
     let Ok(mark) = CorrelationId::random() else { return fault("the system has no randomness to give") };
     let exchange = Arc::new(Exchange {
         principal,
         address,
+        origin: door.origin,
+        session,
+        server: server(&door, &parts),
         mark: mark.to_string(),
         call: Mutex::new(call),
         result: Mutex::default(),
@@ -119,9 +134,36 @@ pub(super) async fn handle<G: Pipeline>(State(door): State<Door<G>>, mut request
     match exchange.take_result() {
         // The type was right: this is how `rmcp` answers JSON that is no message.
         None if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE => rejection(&Rejected::not_jsonrpc()),
+        None if begins => begun(response, &door.sessions, &exchange.principal).await,
         None => response,
         Some(result) => spliced(response, &exchange.mark, &result).await,
     }
+}
+
+/// Whether a request says that it is of a revision without sessions.
+fn is_modern(headers: &HeaderMap) -> bool {
+    let version = headers.get(PROTOCOL_VERSION).and_then(|value| value.to_str().ok());
+    version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// The one server whose tools the client wants to see. Names of servers need no decoding.
+fn server<G>(door: &Door<G>, parts: &Parts) -> Option<String> {
+    let query = parts.uri.query().filter(|_| door.origin == Origin::Stdio)?;
+    query.split('&').find_map(|pair| pair.strip_prefix("server=")).map(str::to_owned)
+}
+
+/// The answer to a handshake; one that succeeded begins a session.
+async fn begun(response: Response, sessions: &Sessions, principal: &Principal) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = body::read(body).await else { return fault("the handshake's answer was lost; connect again") };
+    let welcomed = parts.status == StatusCode::OK
+        && json::parse(&bytes, limits::ARGUMENTS).is_ok_and(|answer| answer.get("result").is_some());
+    if welcomed {
+        let id = sessions.begin(principal).ok().and_then(|id| HeaderValue::try_from(id).ok());
+        let Some(id) = id else { return fault("the system has no randomness to give") };
+        parts.headers.insert(SESSION_ID, id);
+    }
+    Response::from_parts(parts, Body::from(bytes))
 }
 
 fn rejection(rejected: &Rejected) -> Response {
@@ -190,9 +232,9 @@ impl<G: Pipeline> ServerHandler for Handler<G> {
             return Err(ErrorData::invalid_params("there is one page: ask for it without a cursor", None));
         }
         let exchange = exchange(&context)?;
-        let tools = self.gate.tools(&exchange.principal, Origin::Mcp).await.map_err(|refused| {
+        let tools = self.gate.tools(&exchange.principal, exchange.origin, exchange.server.as_deref()).await;
+        let tools = tools.map_err(|refused| {
             let refusal = &refused.refusal;
-            // Outside of the range that JSON-RPC keeps for itself.
             let code = ErrorCode(i32::from(refusal.code.status()));
             ErrorData::new(code, refusal.message.clone(), Some(refusal.body(refused.correlation_id)))
         })?;
@@ -221,9 +263,11 @@ impl<G: Pipeline> ServerHandler for Handler<G> {
             arguments,
             key,
             approval,
-            origin: Origin::Mcp,
+            origin: exchange.origin,
             address: exchange.address,
             request_id,
+            session: exchange.session.clone(),
+            server: exchange.server.clone(),
         };
         let modern = modern(&context);
         let result = match self.gate.call(Arc::clone(&exchange.principal), request).await {

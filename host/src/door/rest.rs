@@ -28,7 +28,7 @@ pub(super) async fn tools<G: Pipeline>(State(door): State<Door<G>>, mut request:
         Ok(principal) => principal,
         Err(refused) => return answer::refusal(&refused),
     };
-    match door.gate.tools(&principal, Origin::Rest).await {
+    match door.gate.tools(&principal, Origin::Rest, None).await {
         Ok(tools) => {
             let definitions: Vec<String> = tools.iter().map(|tool| tool.definition.to_text()).collect();
             answer::json_text(StatusCode::OK, format!(r#"{{"tools":[{}]}}"#, definitions.join(",")))
@@ -117,6 +117,8 @@ pub(super) async fn call<G: Pipeline>(
         origin: Origin::Rest,
         address,
         request_id: request_id(&parts.headers),
+        session: None,
+        server: None,
     };
     match door.gate.call(principal, request).await {
         Ok(answered) => match answer::call_result(&answered, false) {

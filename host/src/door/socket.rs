@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 use super::listen::{Accept, Peer, serve_on};
 use crate::{limits, task};
 
+mod bridge;
+
+pub use bridge::{Answer, Headers, Hold, hold, post};
+
 /// The socket's name in the data directory.
 pub const FILE_NAME: &str = "admin.sock";
 
@@ -130,6 +134,10 @@ impl Drop for Socket {
     }
 }
 
+async fn connect(path: &Path) -> Result<UnixStream, SocketError> {
+    UnixStream::connect(path).await.map_err(|source| SocketError::NotRunning { path: path.to_owned(), source })
+}
+
 /// Asks the gate that serves the socket at `path`, with a credential or as the user of this process: the status and the
 /// JSON of its answer (null when it is empty).
 ///
@@ -142,8 +150,7 @@ pub async fn request(
     body: Option<serde_json::Value>,
     credential: Option<&str>,
 ) -> Result<(u16, serde_json::Value), SocketError> {
-    let stream =
-        UnixStream::connect(path).await.map_err(|source| SocketError::NotRunning { path: path.to_owned(), source })?;
+    let stream = connect(path).await?;
     converse(stream, method, uri, body, credential)
         .await
         .map_err(|source| SocketError::Broken { path: path.to_owned(), source })

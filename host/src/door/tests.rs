@@ -10,10 +10,11 @@ use axum::http::{HeaderMap, Method, Request as HttpRequest};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
-use super::{DoorOptions, Pipeline, agents, serve};
+use super::{DoorOptions, Pipeline, Sessions, agents, serve, stdio};
 use crate::call::{CorrelationId, Origin, Request, ToolAnswer};
 use crate::catalog::Tool;
 use crate::gate::{Answered, Credential, Readiness, Refused};
@@ -21,6 +22,7 @@ use crate::identity::Principal;
 use crate::json;
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+use crate::seal::StoreKey;
 
 const EXACT: &str = r#"{"n":1099.10,"big":9007199254740993,"e":1e400}"#;
 const DEFINITION: &str = r#"{"name":"s__echo","inputSchema":{"type":"object","maximum":1e400},"x-own":1.50}"#;
@@ -30,6 +32,7 @@ const MODERN: &str = "2026-07-28";
 struct Behind {
     calls: Mutex<Vec<Request>>,
     addresses: Mutex<Vec<Option<IpAddr>>>,
+    listed: Mutex<Vec<Option<String>>>,
 }
 
 fn refused<T>(refusal: Refusal) -> Result<T, Box<Refused>> {
@@ -76,7 +79,13 @@ impl Pipeline for Behind {
         })
     }
 
-    async fn tools(self: &Arc<Self>, _: &Arc<Principal>, _: Origin) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+    async fn tools(
+        self: &Arc<Self>,
+        _: &Arc<Principal>,
+        _: Origin,
+        server: Option<&str>,
+    ) -> Result<Vec<Arc<Tool>>, Box<Refused>> {
+        self.listed.lock().unwrap().push(server.map(str::to_owned));
         let mut tool = Tool::for_test("s", "echo");
         tool.definition = json::parse(DEFINITION.as_bytes(), limits::ARGUMENTS).unwrap();
         Ok(vec![Arc::new(tool)])
@@ -115,6 +124,7 @@ impl Pipeline for Behind {
 }
 
 struct Doors {
+    _folder: TempDir,
     behind: Arc<Behind>,
     router: Router,
 }
@@ -137,10 +147,16 @@ impl Answer {
 
 impl Doors {
     fn new() -> Self {
+        Self::with(agents)
+    }
+
+    fn with(router: impl FnOnce(Arc<Behind>, Sessions, DoorOptions) -> Router) -> Self {
         let behind = Arc::new(Behind::default());
+        let folder = tempfile::tempdir().unwrap();
+        let sessions = Sessions::new(Arc::new(StoreKey::open_or_create(folder.path()).unwrap()));
         let options =
             DoorOptions { listen: "127.0.0.1:8787".parse().unwrap(), allowed_hosts: vec![], allowed_origins: vec![] };
-        Self { router: agents(Arc::clone(&behind), options), behind }
+        Self { _folder: folder, router: router(Arc::clone(&behind), sessions, options), behind }
     }
 
     /// One request with the headers given, a good `Host`, and nothing else.
@@ -211,14 +227,22 @@ async fn nobody_passes_either_door_without_a_credential() {
         for credential in ["Bearer bad", "Basic good", "good", ""] {
             let answer = doors.raw(method.clone(), uri, &[("authorization", credential)], list).await;
             assert_eq!(answer.status, 401, "{method} {uri}");
-            assert_eq!(answer.json()["code"], "unauthenticated");
+            let body = answer.json();
+            let refusal = if uri == "/mcp" { &body["error"]["data"] } else { &body };
+            assert_eq!(refusal["code"], "unauthenticated");
+            if uri == "/mcp" {
+                assert_eq!((&body["jsonrpc"], &body["id"]), (&json!("2.0"), &Value::Null));
+                assert_eq!((&body["error"]["code"], &body["error"]["message"]), (&json!(401), &refusal["message"]));
+            }
             assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="portcullis""#));
         }
         let twice = [("authorization", "Bearer good"), ("authorization", "Bearer good")];
         assert_eq!(doors.raw(method.clone(), uri, &twice, list).await.status, 401);
         let flood = doors.raw(method, uri, &[("authorization", "Bearer flood")], list).await;
         assert_eq!((flood.status, flood.header("retry-after")), (429, Some("3")));
-        assert_eq!(flood.json()["code"], "rate_limited");
+        let body = flood.json();
+        let refusal = if uri == "/mcp" { &body["error"]["data"] } else { &body };
+        assert_eq!(refusal["code"], "rate_limited");
     }
     assert_eq!(doors.calls(), 0);
 }
@@ -450,4 +474,60 @@ async fn a_connection_tells_where_it_comes_from_and_ends_when_the_gate_stops() {
     stream.read_to_end(&mut rest).await.unwrap();
     serving.await.unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_session_begins_with_the_handshake_and_is_told_with_a_call() {
+    let doors = Doors::new();
+    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}"#;
+    let begun = doors.legacy("initialize", params).await;
+    let session = begun.header("mcp-session-id").unwrap().to_owned();
+    let call = r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+    let older = ("mcp-protocol-version", "2025-11-25");
+    assert_eq!(doors.mcp_raw(&[older, ("mcp-session-id", &session)], call).await.status, 200);
+    doors.last(|request| assert_eq!(request.session.as_deref(), session.get(3..11)));
+    assert_eq!(doors.mcp_raw(&[older], call).await.status, 200);
+    doors.last(|request| assert_eq!(request.session, None));
+    assert_eq!(doors.calls(), 2);
+
+    let twice = [older, ("mcp-session-id", &session), ("mcp-session-id", &session)];
+    for headers in [&[older, ("mcp-session-id", "x")][..], &[("mcp-session-id", "")], &twice] {
+        let answer = doors.mcp_raw(headers, call).await;
+        assert_eq!((answer.status, &answer.json()["id"]), (404, &json!(9)), "{headers:?}");
+        assert_eq!(answer.json()["error"]["code"], 404);
+    }
+    assert_eq!(doors.calls(), 2);
+    // Whoever begins anew may have forgotten to forget.
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{params}}}"#);
+    assert_ne!(doors.mcp_raw(&[("mcp-session-id", "x")], &body).await.header("mcp-session-id"), Some(&*session));
+    // What does not succeed begins nothing, and neither does a request of today.
+    assert_eq!(doors.legacy("initialize", "{}").await.header("mcp-session-id"), None);
+    assert_eq!(doors.modern("server/discover", "", "").await.header("mcp-session-id"), None);
+    let meta = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"}}"#;
+    let modern = call.replace(r#""arguments""#, &format!(r#"{meta},"arguments""#));
+    let headers =
+        [("mcp-protocol-version", MODERN), ("mcp-method", "tools/call"), ("mcp-name", "echo"), ("mcp-session-id", "x")];
+    let answer = doors.mcp_raw(&headers, &modern).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    doors.last(|request| assert_eq!(request.session, None));
+}
+
+#[tokio::test]
+async fn the_socket_narrows_a_client_down_to_one_server_and_other_doors_do_not() {
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    let headers = [
+        ("authorization", "Bearer good"),
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+    ];
+    let narrow = Doors::with(|behind, sessions, _| stdio(behind, sessions));
+    let wide = Doors::new();
+    for (doors, origin, server) in [(narrow, Origin::Stdio, Some("s")), (wide, Origin::Mcp, None)] {
+        assert_eq!(doors.raw(Method::POST, "/mcp?server=s", &headers, body).await.status, 200);
+        doors.last(|request| assert_eq!((request.origin, request.server.as_deref()), (origin, server)));
+        assert_eq!(doors.raw(Method::POST, "/mcp?server=s", &headers, list).await.status, 200);
+        assert_eq!(*doors.behind.listed.lock().unwrap(), [server.map(str::to_owned)]);
+        assert_eq!(doors.raw(Method::POST, "/mcp?server=s", &headers[1..], body).await.status, 401);
+    }
 }

@@ -28,6 +28,7 @@ pub(super) struct Trail {
     origin: Option<Origin>,
     address: Option<IpAddr>,
     request_id: Option<String>,
+    session: Option<String>,
     call: Option<Arc<Call>>,
     approval: Option<String>,
 }
@@ -44,6 +45,7 @@ impl Trail {
             origin: None,
             address: None,
             request_id: None,
+            session: None,
             call: None,
             approval: None,
         }
@@ -57,6 +59,7 @@ impl Trail {
             origin: Some(request.origin),
             address: request.address,
             request_id: request.request_id.clone(),
+            session: request.session.clone(),
             ..Self::bare(id, time, &action)
         }
     }
@@ -110,6 +113,9 @@ impl Trail {
         }
         if let Some(request_id) = &self.request_id {
             entry = entry.request_id(request_id);
+        }
+        if let Some(session) = &self.session {
+            entry = entry.metadata("session", session.as_str());
         }
         if let Some(address) = self.address {
             entry = entry.metadata("address", address.to_string());

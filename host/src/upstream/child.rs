@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::UpstreamError;
 use super::lines::{Line, next_line};
 use super::wire::Wire;
-use crate::config::ServerConfig;
+use crate::config::{CREDENTIAL, ServerConfig};
 use crate::{limits, task};
 
 /// What every child gets from the gate's environment besides what its configuration names.
@@ -39,11 +39,14 @@ pub(super) fn start(config: &ServerConfig) -> Result<Started, UpstreamError> {
     let found = if program.contains('/') { config.directory.join(program) } else { PathBuf::from(program) };
     let mut command = Command::new(found);
     command.args(arguments).current_dir(&config.directory).env_clear().kill_on_drop(true);
-    for name in ENVIRONMENT.into_iter().chain(config.env.iter().map(String::as_str)) {
+    let names = ENVIRONMENT.into_iter().chain(config.env.iter().map(String::as_str));
+    // An agent's credential, which stands in the environment of `portcullis wrap`, is no server's affair.
+    for name in names.filter(|name| *name != CREDENTIAL) {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
     }
+    command.envs(config.variables.iter());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let no_pipe = || failed(std::io::Error::other("it has no standard streams"));

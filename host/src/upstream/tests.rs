@@ -9,7 +9,7 @@ use super::{Outcome, Upstream, UpstreamError};
 use crate::call::{Arguments, Call, CorrelationId, Origin};
 use crate::catalog::Tool;
 use crate::clock::{Clock, Timestamp};
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, Variables};
 use crate::identity::Principal;
 use crate::limits;
 use crate::permit::Permit;
@@ -34,6 +34,7 @@ fn config(directory: &Path, modern: bool) -> ServerConfig {
         command,
         directory: directory.to_owned(),
         env: vec![],
+        variables: Variables::default(),
         prefix: true,
         timeout: Duration::from_secs(20),
     }

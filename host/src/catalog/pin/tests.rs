@@ -7,7 +7,7 @@ use super::*;
 use crate::audit;
 use crate::call::CorrelationId;
 use crate::catalog::{Listing, definition};
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, Variables};
 use crate::json;
 use crate::limits;
 use crate::store::{Options, Store};
@@ -28,6 +28,7 @@ fn noted(name: &str, definition: &str) -> Noted {
         command: vec!["market".into()],
         directory: "/".into(),
         env: Vec::new(),
+        variables: Variables::default(),
         prefix: true,
         timeout: limits::UPSTREAM_CALL,
     };
