@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod guest;
 pub(crate) mod market;
 pub(crate) mod odd;
+pub(crate) mod remote;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -31,4 +31,5 @@ mod permit_compile_fail;
 mod pins;
 mod refusals;
 mod upstream;
+mod upstream_http;
 mod visibility;

@@ -252,7 +252,7 @@ impl Catalog {
                         Some(listing.problem(name).into_iter().collect())
                     }
                     ServerState::Up { listing, .. } => {
-                        down("its process has ended; the next call starts it again", listing)
+                        down("it is not running; the next call starts it again", listing)
                     }
                     ServerState::Down { why, listing, .. } => down(why, listing),
                 }

@@ -12,10 +12,14 @@ use crate::ledger::Ceiling;
 
 pub mod keys;
 mod load;
+mod remote;
 mod schema;
+mod server;
 pub mod span;
 #[cfg(test)]
 mod tests;
+
+pub use remote::{Field, Remote, Unset};
 
 /// The name of the file when none is given.
 pub const FILE: &str = "portcullis.toml";
@@ -49,21 +53,50 @@ pub struct Config {
     pub ceilings: Vec<Ceiling>,
 }
 
-/// An upstream MCP server that is a child process.
+/// An upstream MCP server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Its name: the first part of its tools' names.
     pub name: String,
+    /// How it is reached.
+    pub reach: Reach,
+    /// Who uses one child or session of it together. Default all.
+    pub share: Share,
+    /// Its tools appear as `name__tool`. Default true; false only where there is a single server.
+    pub prefix: bool,
+    /// How long it has to answer a call. Default 60 s.
+    pub timeout: Duration,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// It is a child process, spoken to over its standard streams.
+    Child(Program),
+    /// It runs elsewhere, spoken to over streamable HTTP.
+    Http(Remote),
+}
+
+/// A program that the gate starts.
+#[derive(Clone, Debug)]
+pub struct Program {
     /// The program and its arguments.
     pub command: Vec<String>,
     /// Where it runs: the configuration's folder.
     pub directory: PathBuf,
     /// Names of environment variables that it gets besides PATH, HOME, LANG and TMPDIR.
     pub env: Vec<String>,
-    /// Its tools appear as `name__tool`. Default true; false only where there is a single server.
-    pub prefix: bool,
-    /// How long it has to answer a call. Default 60 s.
-    pub timeout: Duration,
+}
+
+/// Who uses one child or session of a server together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// Everybody.
+    #[default]
+    All,
+    /// Nobody: each principal has one of its own.
+    Principal,
 }
 
 /// How calls without an idempotency key are treated.
