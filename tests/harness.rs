@@ -7,6 +7,7 @@ pub(crate) mod gate;
 pub(crate) mod guest;
 pub(crate) mod market;
 pub(crate) mod odd;
+pub(crate) mod remote;
 pub(crate) mod wrap;
 
 use std::path::{Path, PathBuf};

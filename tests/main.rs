@@ -35,4 +35,5 @@ mod reload;
 mod sessions;
 mod stdio;
 mod upstream;
+mod upstream_http;
 mod visibility;

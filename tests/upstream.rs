@@ -103,10 +103,10 @@ async fn one_that_does_not_start_is_told_and_takes_no_other_down() {
 async fn a_server_gets_only_what_it_is_given() {
     let print = "tr '\\0' '\\n' </proc/$$/environ >env.next; mv env.next env.txt; exec cat";
     let servers = format!(
-        "\n[[server]]\nname = \"env\"\nenv = [\"PORTCULLIS_TEST_GIVEN\"]\ncommand = [\"sh\", \"-c\", {print:?}]\n"
+        "\n[[server]]\nname = \"env\"\nenv = [\"PORTCULLIS_TEST_GIVEN\", \"PORTCULLIS_TEST_UNSET\"]\ncommand = [\"sh\", \"-c\", {print:?}]\n"
     );
     let mut gate = Setup { servers, ..Setup::default() }.write();
-    gate.set_env([("PORTCULLIS_TEST_GIVEN", "1"), ("PORTCULLIS_TEST_SECRET", "1")]);
+    gate.set_env([("PORTCULLIS_TEST_GIVEN", "1"), ("PORTCULLIS_TEST_SECRET", "1"), ("PORTCULLIS_KEY", "pk_1")]);
     gate.start().await;
     let path = gate.folder().join("env.txt");
     let names = until("the server", async || std::fs::read_to_string(&path).ok()).await;
@@ -114,7 +114,10 @@ async fn a_server_gets_only_what_it_is_given() {
         let given = ["PATH", "HOME", "LANG", "TMPDIR", "PORTCULLIS_TEST_GIVEN"];
         assert!(given.contains(&name), "`{name}` reached the server");
     }
-    assert!(names.contains("PORTCULLIS_TEST_GIVEN") && !names.contains("SECRET"));
+    assert!(names.contains("PORTCULLIS_TEST_GIVEN=1") && !names.contains("SECRET") && !names.contains("pk_1"));
+    let warned =
+        gate.log().lines().filter(|line| line.contains("WARN") && line.contains("PORTCULLIS_TEST_UNSET")).count();
+    assert_eq!(warned, 1, "{}", gate.log());
 }
 
 /// A server that never gets ready ends with a gate that is told to end in the middle of its start.

@@ -291,7 +291,7 @@ impl Server {
             ServerState::Up { upstream, listing } if upstream.alive() => {
                 Some(listing.problem(name).into_iter().collect())
             }
-            ServerState::Up { listing, .. } => down("its process has ended; the next call starts it again", listing),
+            ServerState::Up { listing, .. } => down("it is not running; the next call starts it again", listing),
             ServerState::Down { why, listing, .. } => down(why, listing),
         }
     }

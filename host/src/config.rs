@@ -12,13 +12,17 @@ use crate::ledger::Ceiling;
 
 pub mod keys;
 mod load;
+mod remote;
 mod schema;
+mod server;
 pub mod span;
 #[cfg(test)]
 mod tests;
 mod wrapped;
 
-pub use wrapped::{CREDENTIAL, Variables};
+pub use wrapped::{CREDENTIAL, PERSON_CREDENTIAL, Variables};
+
+pub use remote::{Field, Remote, Unset};
 
 /// The name of the file when none is given.
 pub const FILE: &str = "portcullis.toml";
@@ -52,11 +56,33 @@ pub struct Config {
     pub ceilings: Vec<Ceiling>,
 }
 
-/// An upstream MCP server that is a child process.
+/// An upstream MCP server.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Its name: the first part of its tools' names.
     pub name: String,
+    /// How it is reached.
+    pub reach: Reach,
+    /// Who uses one child or session of it together. Default all.
+    pub share: Share,
+    /// Its tools appear as `name__tool`. Default true; false only where there is a single server.
+    pub prefix: bool,
+    /// How long it has to answer a call. Default 60 s.
+    pub timeout: Duration,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// It is a child process, spoken to over its standard streams.
+    Child(Program),
+    /// It runs elsewhere, spoken to over streamable HTTP.
+    Http(Remote),
+}
+
+/// A program that the gate starts.
+#[derive(Clone, Debug)]
+pub struct Program {
     /// The program and its arguments.
     pub command: Vec<String>,
     /// Where it runs: the configuration's folder.
@@ -65,10 +91,17 @@ pub struct ServerConfig {
     pub env: Vec<String>,
     /// Environment variables that it gets with these values: only a server of `portcullis wrap` has any.
     pub variables: Variables,
-    /// Its tools appear as `name__tool`. Default true; false only where there is a single server.
-    pub prefix: bool,
-    /// How long it has to answer a call. Default 60 s.
-    pub timeout: Duration,
+}
+
+/// Who uses one child or session of a server together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// Everybody.
+    #[default]
+    All,
+    /// Nobody: each principal has one of its own.
+    Principal,
 }
 
 /// How calls without an idempotency key are treated.

@@ -29,8 +29,39 @@ pub const UPSTREAM_MESSAGE_CHARS_MAX: usize = 4_000;
 /// Messages that wait to be written to one upstream.
 pub const UPSTREAM_QUEUE: usize = 256;
 
-/// How often a server that died is started again, at most.
-pub const UPSTREAM_RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// The last line of a server that does not start, in characters, where its owner is told of it.
+pub const LAST_WORDS_CHARS_MAX: usize = 300;
+
+/// The pause before a server that died or never came up is tried again; it doubles with each attempt.
+pub const UPSTREAM_RESTART_FIRST: Duration = Duration::from_secs(1);
+
+/// The longest such pause.
+pub const UPSTREAM_RESTART_MAX: Duration = Duration::from_secs(30);
+
+/// After this long since the last attempt the pauses begin anew.
+pub const UPSTREAM_SETTLED: Duration = Duration::from_secs(60);
+
+/// How long a connection to a server elsewhere may take, with the look-up of its name and TLS.
+pub const UPSTREAM_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a server elsewhere has to take note that a session or a call is over.
+pub const UPSTREAM_GOODBYE: Duration = Duration::from_secs(2);
+
+/// How often the tools of a server elsewhere are listed, for it does not tell when they change, and how often idle
+/// sessions are looked for.
+pub const UPSTREAM_LOOK: Duration = Duration::from_secs(60);
+
+/// Processes or sessions that principals have of their own at one server, at a time.
+pub const UPSTREAM_APART_MAX: usize = 64;
+
+/// How long such a one may lie idle.
+pub const UPSTREAM_IDLE: Duration = Duration::from_secs(10 * 60);
+
+/// An event stream that answers one request, in bytes: the answer, and what else is told on the way.
+pub const STREAM_BYTES_MAX: usize = 4 * ANSWER_BYTES_MAX;
+
+/// The id of a session that a server elsewhere gives, in bytes.
+pub const SESSION_ID_BYTES_MAX: usize = 1024;
 
 /// An answer that is kept for replays, in bytes; of a larger one only the digest is kept.
 pub const STORED_ANSWER_BYTES_MAX: usize = 256 * 1024;

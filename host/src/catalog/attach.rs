@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::{Catalog, Server};
-use crate::config::ServerConfig;
+use crate::config::{Reach, ServerConfig};
 use crate::limits::{CALLS_MAX, SERVERS_MAX};
 use crate::task;
 
@@ -74,7 +74,12 @@ impl Catalog {
 
 /// What one means is what the other means. Prefix and patience are not compared: those of the configuration win.
 fn same(one: &ServerConfig, other: &ServerConfig) -> bool {
-    one.command == other.command && one.directory == other.directory && one.variables == other.variables
+    match (&one.reach, &other.reach) {
+        (Reach::Child(one), Reach::Child(other)) => {
+            one.command == other.command && one.directory == other.directory && one.variables == other.variables
+        }
+        _ => false,
+    }
 }
 
 impl Attached {

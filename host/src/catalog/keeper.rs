@@ -7,15 +7,13 @@ use std::time::Duration;
 use super::pin::{self, Noted};
 use super::{Catalog, Server, Tool, definition};
 use crate::call::CorrelationId;
-use crate::config::ServerConfig;
+use crate::config::{Reach, ServerConfig};
 use crate::store::{Store, StoreError};
-use crate::task;
 use crate::upstream::{Upstream, UpstreamError};
+use crate::{limits, task};
 
-/// The first wait before a server is tried again.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest wait.
-const RETRY_MAX: Duration = Duration::from_secs(30);
+/// The first wait before a server is looked at again.
+const RETRY_FIRST: Duration = limits::UPSTREAM_RESTART_FIRST;
 /// The time between two looks at a server's tools, so that one that says with each listing that they changed does not
 /// keep the gate busy.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
@@ -76,11 +74,22 @@ pub enum ServerState {
     Down {
         /// Why.
         why: String,
-        /// It was started once, and may be again.
+        /// It may be started again.
         upstream: Option<Upstream>,
         /// The tools it had.
         listing: Listing,
     },
+}
+
+/// Waits until a server's tools are worth a look. One elsewhere does not tell when they change.
+async fn changed(config: &ServerConfig, upstream: &Upstream) {
+    loop {
+        let told = tokio::time::timeout(limits::UPSTREAM_LOOK, upstream.changed()).await.is_ok();
+        upstream.end_idle();
+        if told || matches!(config.reach, Reach::Http(_)) {
+            return;
+        }
+    }
 }
 
 impl Server {
@@ -100,6 +109,22 @@ impl Server {
         if let Some(upstream) = upstream {
             upstream.stop().await;
         }
+    }
+
+    fn up(&self, upstream: Upstream, listing: Listing) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let same = match &*state {
+            ServerState::Up { listing: had, .. } => {
+                had.tools.keys().eq(listing.tools.keys()) && had.withheld.keys().eq(listing.withheld.keys())
+            }
+            ServerState::Starting | ServerState::Down { .. } => false,
+        };
+        // One elsewhere is looked at every minute.
+        if !same {
+            let (tools, withheld) = (listing.tools.len(), listing.withheld.len());
+            tracing::info!(server = %self.config.name, tools, withheld, "server is up");
+        }
+        *state = ServerState::Up { upstream, listing };
     }
 
     fn down(&self, why: String, upstream: Option<Upstream>) {
@@ -144,28 +169,31 @@ impl Catalog {
 
     async fn keep_one(&self, server: &Server) {
         let mut wait = RETRY_FIRST;
-        let mut upstream: Option<Upstream> = None;
+        let upstream = Upstream::new(server.config.clone(), self.0.clock.clone());
         loop {
-            let looked = match self.look(&server.config, &mut upstream).await {
-                Ok((upstream, listed)) => self.take(server, upstream, listed).await,
+            let mut pause = Duration::ZERO;
+            let looked = match self.look(&server.config, &upstream).await {
+                Ok(listed) => self.take(server, &upstream, listed).await,
                 Err(error) => {
-                    server.down(error.to_string(), upstream.clone());
+                    server.down(error.to_string(), Some(upstream.clone()));
+                    // A call may have tried it meanwhile: then it rests longer than this task has waited.
+                    pause = error.pause();
                     Err(error.to_string())
                 }
             };
+            self.0.tried.notify_waiters();
             match looked {
-                Ok(upstream) => {
+                Ok(()) => {
                     wait = RETRY_FIRST;
-                    self.0.tried.notify_waiters();
                     // A change during the pause is not lost.
                     tokio::time::sleep(LOOK_PAUSE).await;
-                    upstream.changed().await;
+                    changed(&server.config, &upstream).await;
                 }
                 Err(why) => {
                     tracing::warn!(server = %server.config.name, error = ?why, "server is down");
-                    self.0.tried.notify_waiters();
-                    tokio::time::sleep(wait).await;
-                    wait = wait.saturating_mul(2).min(RETRY_MAX);
+                    upstream.end_idle();
+                    tokio::time::sleep(wait.max(pause)).await;
+                    wait = wait.saturating_mul(2).min(limits::UPSTREAM_RESTART_MAX);
                 }
             }
         }
@@ -174,19 +202,16 @@ impl Catalog {
     /// Takes a listing over, once it was held against the pins and what is new is pinned.
     ///
     /// The lock is held until the server's state is what the store says: an owner's command cannot come in between.
-    async fn take(&self, server: &Server, upstream: Upstream, listed: Vec<Noted>) -> Result<Upstream, String> {
+    async fn take(&self, server: &Server, upstream: &Upstream, listed: Vec<Noted>) -> Result<(), String> {
         let _pinning = self.pinning().await;
         match self.pinned(&server.config.name, listed).await {
             Ok(listing) => {
-                let (tools, withheld) = (listing.tools.len(), listing.withheld.len());
-                tracing::info!(server = %server.config.name, tools, withheld, "server is up");
-                *server.state.write().unwrap_or_else(PoisonError::into_inner) =
-                    ServerState::Up { upstream: upstream.clone(), listing };
-                Ok(upstream)
+                server.up(upstream.clone(), listing);
+                Ok(())
             }
             Err(error) => {
                 let why = format!("its tools cannot be compared with their pins: {error}");
-                server.shut(why.clone(), Some(upstream));
+                server.shut(why.clone(), Some(upstream.clone()));
                 Err(why)
             }
         }
@@ -203,21 +228,10 @@ impl Catalog {
         Listing::divided(&self.0.store, server, tools.iter())
     }
 
-    async fn look(
-        &self,
-        config: &ServerConfig,
-        upstream: &mut Option<Upstream>,
-    ) -> Result<(Upstream, Vec<Noted>), UpstreamError> {
-        let running = match upstream {
-            Some(running) => running.clone(),
-            None => {
-                let started = Upstream::start(config.clone(), self.0.clock.clone()).await?;
-                upstream.insert(started).clone()
-            }
-        };
+    async fn look(&self, config: &ServerConfig, upstream: &Upstream) -> Result<Vec<Noted>, UpstreamError> {
         // Of two under one name the last is meant.
         let mut listed = BTreeMap::new();
-        for offered in running.tools().await? {
+        for offered in upstream.tools().await? {
             let shown: String = offered.name.chars().take(80).collect();
             match definition::tool(config, offered, &self.0.tools) {
                 Ok(noted) => {
@@ -229,7 +243,7 @@ impl Catalog {
                 }
             }
         }
-        Ok((running, listed.into_values().collect()))
+        Ok(listed.into_values().collect())
     }
 
     /// Stops every server that was started; one that is only starting goes with its keeper.

@@ -1,7 +1,7 @@
 use super::definition;
 use super::schema::{BadSchema, Schema};
 use crate::catalog::Annotations;
-use crate::config::{IdempotencyRule, ServerConfig, ToolConfig, Variables};
+use crate::config::{IdempotencyRule, Program, Reach, ServerConfig, Share, ToolConfig, Variables};
 use crate::json::{self, Value};
 use crate::limits;
 use crate::upstream::Offered;
@@ -140,10 +140,13 @@ fn a_long_pointer_is_cut() {
 fn server(prefix: bool) -> ServerConfig {
     ServerConfig {
         name: "market".into(),
-        command: vec!["market".into()],
-        directory: "/".into(),
-        env: Vec::new(),
-        variables: Variables::default(),
+        reach: Reach::Child(Program {
+            command: vec!["market".into()],
+            directory: "/".into(),
+            env: Vec::new(),
+            variables: Variables::default(),
+        }),
+        share: Share::All,
         prefix,
         timeout: limits::UPSTREAM_CALL,
     }

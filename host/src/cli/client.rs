@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::admin::{Admin, AdminError, Command};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, PERSON_CREDENTIAL};
 use crate::door::socket::{self, SocketError};
 use crate::identity::{self, Actor};
 use crate::serve::{self, StartError};
@@ -28,13 +28,13 @@ pub(crate) enum ClientError {
 }
 
 /// The person in whose name commands are given, instead of the user of this process.
-const PERSON_KEY: &str = "PORTCULLIS_PERSON_KEY";
-
 fn person_key() -> Result<Option<Zeroizing<String>>, ClientError> {
-    match std::env::var(PERSON_KEY) {
+    match std::env::var(PERSON_CREDENTIAL) {
         Ok(key) => Ok(Some(Zeroizing::new(key))),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(ClientError::Refused(format!("{PERSON_KEY} is not UTF-8"))),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(ClientError::Refused(format!("{PERSON_CREDENTIAL} is not UTF-8")))
+        }
     }
 }
 
@@ -42,10 +42,9 @@ fn person_key() -> Result<Option<Zeroizing<String>>, ClientError> {
 fn actor(store: &Store) -> Result<Actor, ClientError> {
     let Some(key) = person_key()? else { return Ok(Actor::this_user()) };
     let found = identity::authenticate(store, &key).map_err(AdminError::Store)?;
-    found
-        .as_ref()
-        .and_then(Actor::person)
-        .ok_or_else(|| ClientError::Refused(format!("the credential in {PERSON_KEY} is no person's, or not any more")))
+    found.as_ref().and_then(Actor::person).ok_or_else(|| {
+        ClientError::Refused(format!("the credential in {PERSON_CREDENTIAL} is no person's, or not any more"))
+    })
 }
 
 /// Runs a command on the gate of this configuration, running or not.

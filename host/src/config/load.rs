@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::schema::{self, File, OnError};
-use super::{Config, ConfigError, ServerConfig, ToolConfig, Variables, keys, span};
+use super::{Config, ConfigError, ToolConfig, keys, server, span};
 use crate::ledger::{Ceiling, amount};
 use crate::refusal::causes;
 use crate::{admission, json, limits};
@@ -65,7 +65,7 @@ fn build(file: File, folder: &Path) -> Result<Config, String> {
             if !names.insert(entry.name.clone()) {
                 return Err(format!("there are two servers called `{}`; give one another name", entry.name));
             }
-            server(entry, folder, alone)
+            server::server(entry, folder, alone)
         })
         .collect::<Result<_, _>>()?;
     let mut names = HashSet::new();
@@ -100,65 +100,7 @@ fn address(key: &str, text: &str) -> Result<std::net::SocketAddr, String> {
         .map_err(|_| format!("`{key}` is `{text}`, which is not an address and a port, such as `127.0.0.1:8787`"))
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), String> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    // With a `_` at the end, `a_` with a tool `b` would be `a___b`, as `a` with a tool `_b` is.
-    let divides = name.contains("__") || name.starts_with('_') || name.ends_with('_');
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) || divides {
-        return Err(format!(
-            "`{name}` is not a server's name: 1 to 64 letters, digits, `-` and `_`, no `__` (it divides server and tool) \
-             and no `_` at either end"
-        ));
-    }
-    if name == "gate" {
-        return Err("a server cannot be called `gate`: the gate's own tools have that name".into());
-    }
-    Ok(())
-}
-
-fn server(entry: schema::Server, folder: &Path, alone: bool) -> Result<ServerConfig, String> {
-    let name = entry.name;
-    check_name(&name)?;
-    if entry.url.is_some() {
-        return Err(format!("server `{name}` has a `url`; this version starts servers itself, so give it a `command`"));
-    }
-    if entry.command.first().is_none_or(String::is_empty) {
-        return Err(format!("server `{name}` needs a `command`: a list of the program and its arguments"));
-    }
-    match entry.share.as_deref() {
-        None | Some("all") => {}
-        Some("principal") => {
-            return Err(format!(
-                "server `{name}` has share = \"principal\"; this version shares one child among all, `all`"
-            ));
-        }
-        Some(other) => return Err(format!("server `{name}` has share = `{other}`; known is `all`")),
-    }
-    let prefix = entry.prefix.unwrap_or(true);
-    if !prefix && !alone {
-        return Err(format!(
-            "server `{name}` has prefix = false, which only a single server can have: names could clash"
-        ));
-    }
-    if let Some(odd) = entry.env.iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
-        return Err(format!("server `{name}` wants the environment variable `{odd}`, which is not a variable's name"));
-    }
-    let timeout = match entry.timeout {
-        None => limits::UPSTREAM_CALL,
-        Some(text) => bounded("timeout", &name, &text, Duration::from_millis(1), Duration::from_secs(3600))?,
-    };
-    Ok(ServerConfig {
-        name,
-        command: entry.command,
-        directory: folder.to_owned(),
-        env: entry.env,
-        variables: Variables::default(),
-        prefix,
-        timeout,
-    })
-}
-
-fn bounded(key: &str, of: &str, text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
+pub(super) fn bounded(key: &str, of: &str, text: &str, min: Duration, max: Duration) -> Result<Duration, String> {
     let span = span::parse(text).map_err(|error| format!("`{key}` of `{of}`: {error}"))?;
     if span < min || span > max {
         return Err(format!("`{key}` of `{of}` is {text}; it can be {} to {}", span::show(min), span::show(max)));

@@ -1,14 +1,16 @@
 //! The shape of the file, before its values are checked.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
-use super::IdempotencyRule;
+use super::{IdempotencyRule, Share};
 use crate::admission::{Per, Route};
 
 pub(super) const TOP: &[&str] = &["gate", "approvals", "server", "limit", "tool", "ceiling"];
 pub(super) const APPROVALS: &[&str] = &["socket"];
 pub(super) const GATE: &[&str] = &["listen", "admin", "data", "policies", "allowed_hosts", "allowed_origins"];
-pub(super) const SERVER: &[&str] = &["name", "command", "url", "prefix", "share", "env", "timeout"];
+pub(super) const SERVER: &[&str] = &["name", "command", "url", "headers", "prefix", "share", "env", "timeout"];
 pub(super) const LIMIT: &[&str] = &["name", "tools", "route", "rate", "per", "quarantined"];
 pub(super) const TOOL: &[&str] = &["name", "idempotency", "idempotent", "on_error", "secret_arguments"];
 pub(super) const CEILING: &[&str] = &["account", "max", "currency", "window", "per"];
@@ -68,13 +70,14 @@ impl Default for Approvals {
 #[derive(Deserialize)]
 pub(super) struct Server {
     pub(super) name: String,
-    #[serde(default)]
-    pub(super) command: Vec<String>,
+    pub(super) command: Option<Vec<String>>,
     pub(super) url: Option<String>,
-    pub(super) prefix: Option<bool>,
-    pub(super) share: Option<String>,
     #[serde(default)]
-    pub(super) env: Vec<String>,
+    pub(super) headers: BTreeMap<String, String>,
+    pub(super) prefix: Option<bool>,
+    #[serde(default)]
+    pub(super) share: Share,
+    pub(super) env: Option<Vec<String>>,
     pub(super) timeout: Option<String>,
 }
 

@@ -6,11 +6,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ServerConfig, load};
+use super::server::OWN_SECRETS;
+use super::{Program, Reach, ServerConfig, Share, server};
 use crate::limits;
 
 /// The environment variable of an agent's credential. No server gets it.
 pub const CREDENTIAL: &str = "PORTCULLIS_KEY";
+
+/// The environment variable of a person's credential. No server gets it.
+pub const PERSON_CREDENTIAL: &str = "PORTCULLIS_PERSON_KEY";
 
 /// Environment variables with their values, which no log may see.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +51,7 @@ impl ServerConfig {
         directory: PathBuf,
         variables: Variables,
     ) -> Result<Self, String> {
-        load::check_name(&name)?;
+        server::check_name(&name)?;
         if command.first().is_none_or(String::is_empty) {
             return Err(format!("server `{name}` needs a command: the program and its arguments"));
         }
@@ -55,11 +59,12 @@ impl ServerConfig {
             if variable.is_empty() || variable.contains(['=', '\0']) {
                 return Err(format!("`{variable}` is not the name of an environment variable"));
             }
-            if variable == CREDENTIAL {
-                return Err(format!("`{CREDENTIAL}` is an agent's credential at this gate: no server gets it"));
+            if OWN_SECRETS.contains(&variable) {
+                return Err(format!("`{variable}` holds a credential at this gate: no server gets it"));
             }
         }
         let timeout = limits::UPSTREAM_CALL;
-        Ok(Self { name, command, directory, env: Vec::new(), variables, prefix: true, timeout })
+        let reach = Reach::Child(Program { command, directory, env: Vec::new(), variables });
+        Ok(Self { name, reach, share: Share::All, prefix: true, timeout })
     }
 }

@@ -1,8 +1,7 @@
 //! From what a server answered to a call to what the gate makes of it.
 
 use super::Outcome;
-use super::reply::Reply;
-use super::wire::Lost;
+use super::reply::{Lost, Reply};
 use crate::call::ToolAnswer;
 use crate::json::{self, Value};
 use crate::limits;

@@ -1,7 +1,10 @@
 //! The tools that a server offers, as it wrote them.
 
+use super::UpstreamError;
+use super::reply::{Lost, Reply};
+use super::session::{Ask, Session};
 use crate::catalog::Annotations;
-use crate::json::Value;
+use crate::json::{self, Value};
 use crate::limits;
 
 /// A tool as its server offers it.
@@ -19,15 +22,44 @@ pub struct Offered {
     pub output_schema: Option<Value>,
 }
 
+/// Every tool of a server, all pages, at most [`limits::TOOLS_MAX`].
+pub(super) async fn all(server: &str, session: &Session) -> Result<Vec<Offered>, UpstreamError> {
+    let failed = |what: &dyn ToString| UpstreamError::Listing { server: server.to_owned(), what: what.to_string() };
+    let mut tools = Vec::new();
+    let mut cursor: Option<String> = None;
+    // A server that always has one more page has as many pages as tools at most.
+    for _ in 0..limits::TOOLS_MAX {
+        let ask = Ask::List { cursor: cursor.as_deref() };
+        let result = match session.request(&ask, limits::UPSTREAM_START).await {
+            Ok(Reply::Result(text)) => json::parse(text.as_bytes(), limits::ANSWER).map_err(|e| failed(&e))?,
+            Ok(Reply::Error { code, message }) => return Err(failed(&format!("error {code}: {message}"))),
+            Ok(Reply::TooLong) => return Err(failed(&"its answer is too long")),
+            Ok(Reply::Unusable) => return Err(failed(&"its answer is neither a result nor an error")),
+            Err(Lost::NotSent(why) | Lost::Sent(why)) => return Err(failed(&why)),
+        };
+        let page = page(server, result).map_err(|what| failed(&what))?;
+        tools.extend(page.tools);
+        if tools.len() > limits::TOOLS_MAX {
+            return Err(failed(&format!("it has more than {} tools", limits::TOOLS_MAX)));
+        }
+        match page.next {
+            Some(next) if cursor.as_ref() != Some(&next) => cursor = Some(next),
+            Some(_) => return Err(failed(&"its next page is the same page again")),
+            None => return Ok(tools),
+        }
+    }
+    Err(failed(&"it has too many pages"))
+}
+
 /// One page of tools.
-pub(super) struct Page {
-    pub(super) tools: Vec<Offered>,
-    pub(super) next: Option<String>,
+struct Page {
+    tools: Vec<Offered>,
+    next: Option<String>,
 }
 
 /// Reads the result of `tools/list`. A tool that cannot be read is left out, with a word to the log: it cannot be
 /// called then, and the others can.
-pub(super) fn page(server: &str, result: Value) -> Result<Page, &'static str> {
+fn page(server: &str, result: Value) -> Result<Page, &'static str> {
     let next = match result.get("nextCursor") {
         None | Some(Value::Null) => None,
         Some(Value::String(cursor)) => Some(cursor.clone()),
@@ -77,7 +109,6 @@ fn annotations(value: Option<&Value>) -> Annotations {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
 
     fn read(text: &str) -> Result<Page, &'static str> {
         page("s", json::parse(text.as_bytes(), limits::ANSWER).unwrap())

@@ -5,8 +5,19 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::wire::OWN_IDS_FROM;
 use crate::limits;
+
+/// The first id of the gate's own requests; `rmcp` counts from 0 and sends a handful.
+pub(super) const OWN_IDS_FROM: u64 = 1_000_000;
+
+/// Why a request has no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Not a byte of it left this process, and none will.
+    NotSent(Cow<'static, str>),
+    /// It was sent, in whole or in part.
+    Sent(Cow<'static, str>),
+}
 
 /// The answer to one of the gate's own requests.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::{Outcome, Upstream, UpstreamError};
 use crate::call::{Arguments, Call, CorrelationId, Origin};
 use crate::catalog::Tool;
 use crate::clock::{Clock, Timestamp};
-use crate::config::{ServerConfig, Variables};
+use crate::config::{Program, Reach, ServerConfig, Share, Variables};
 use crate::identity::Principal;
 use crate::limits;
 use crate::permit::Permit;
@@ -31,13 +31,27 @@ fn config(directory: &Path, modern: bool) -> ServerConfig {
     }
     ServerConfig {
         name: "s".into(),
-        command,
-        directory: directory.to_owned(),
-        env: vec![],
-        variables: Variables::default(),
+        reach: Reach::Child(Program {
+            command,
+            directory: directory.to_owned(),
+            env: vec![],
+            variables: Variables::default(),
+        }),
+        share: Share::All,
         prefix: true,
         timeout: Duration::from_secs(20),
     }
+}
+
+fn child(config: &mut ServerConfig) -> &mut Program {
+    let Reach::Child(program) = &mut config.reach else { panic!("no child") };
+    program
+}
+
+/// A server that runs, or why not.
+async fn started(config: ServerConfig, clock: Clock) -> Result<Upstream, UpstreamError> {
+    let upstream = Upstream::new(config, clock);
+    upstream.start().await.map(|()| upstream)
 }
 
 async fn bench(change: impl FnOnce(&mut ServerConfig), modern: bool) -> Bench {
@@ -45,15 +59,19 @@ async fn bench(change: impl FnOnce(&mut ServerConfig), modern: bool) -> Bench {
     let mut config = config(directory.path(), modern);
     change(&mut config);
     let clock = Clock::manual(Timestamp(0));
-    let upstream = Upstream::start(config, clock.clone()).await.unwrap();
+    let upstream = started(config, clock.clone()).await.unwrap();
     Bench { directory, clock, upstream }
 }
 
 fn permit(tool: &str, arguments: &str) -> Permit {
+    permit_of("ag_1", tool, arguments)
+}
+
+fn permit_of(principal: &str, tool: &str, arguments: &str) -> Permit {
     Permit::for_test(std::sync::Arc::new(Call {
         id: CorrelationId::random().unwrap(),
         time: Timestamp(0),
-        principal: Principal::for_test("ag_1", &[]).into(),
+        principal: Principal::for_test(principal, &[]).into(),
         tool: std::sync::Arc::new(Tool::for_test("s", tool)),
         arguments: Arguments::parse(arguments.as_bytes()).unwrap(),
         key: None,
@@ -117,7 +135,7 @@ async fn a_call_that_kills_its_server_is_unknown_and_not_repeated() {
     assert!(!bench.upstream.alive());
     // Too soon to start it again: nothing is sent.
     assert!(matches!(bench.call("echo").await, Outcome::NotSent(_)));
-    bench.clock.advance(limits::UPSTREAM_RESTART_PAUSE);
+    bench.clock.advance(limits::UPSTREAM_RESTART_FIRST);
     answered(bench.call("echo").await);
     let noted = bench.noted();
     assert_eq!(noted.len(), 2, "{noted:?}");
@@ -159,10 +177,11 @@ async fn a_server_gets_nothing_of_the_environment_but_what_it_may() {
     let (named, hidden) = (others.next().unwrap(), others.next().expect("there is something to hide"));
     let directory = TempDir::new().unwrap();
     let mut config = config(directory.path(), false);
-    config.env = vec![named.clone(), "NOT_SET_ANYWHERE".into()];
+    child(&mut config).env = vec![named.clone(), "NOT_SET_ANYWHERE".into()];
     // A shell notes what it was given and becomes the server; it adds its own `PWD`.
-    config.command = ["/bin/sh", "-c", "env > given; exec python3 server.py calls.log"].map(String::from).into();
-    Upstream::start(config, Clock::system()).await.unwrap();
+    child(&mut config).command =
+        ["/bin/sh", "-c", "env > given; exec python3 server.py calls.log"].map(String::from).into();
+    started(config, Clock::system()).await.unwrap();
     let given = std::fs::read_to_string(directory.path().join("given")).unwrap();
     let names: Vec<_> = given.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     assert!(names.iter().all(|name| *name == named || always.contains(name)), "{names:?}");
@@ -212,6 +231,40 @@ async fn many_calls_at_once_get_their_own_answers() {
 }
 
 #[tokio::test]
+async fn each_principal_has_a_process_of_its_own_where_it_is_to() {
+    for share in [Share::All, Share::Principal] {
+        let bench = bench(|config| config.share = share, false).await;
+        let pid = async |principal: &str| {
+            let result = answered(bench.upstream.call(permit_of(principal, "pid", "{}")).await);
+            serde_json::from_str::<serde_json::Value>(&result).unwrap()["pid"].to_string()
+        };
+        let (one, other, again) = (pid("ag_1").await, pid("ag_2").await, pid("ag_1").await);
+        assert_eq!((one == again, one == other), (true, share == Share::All));
+        if share == Share::All {
+            continue;
+        }
+        // One agent's death is not another's, nor the gate's own.
+        assert!(matches!(bench.call("die").await, Outcome::Unknown(_)));
+        assert!(matches!(bench.call("pid").await, Outcome::NotSent(_)));
+        assert_eq!(pid("ag_2").await, other);
+        assert_eq!(bench.upstream.tools().await.unwrap().len(), 2);
+        bench.clock.advance(limits::UPSTREAM_IDLE);
+        bench.upstream.end_idle();
+        let process = Path::new("/proc").join(&other);
+        let gone = async {
+            while process.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), gone).await.unwrap();
+        assert!(bench.upstream.alive(), "the gate's own does not lie idle");
+        assert_ne!(pid("ag_2").await, other);
+        bench.upstream.stop().await;
+        assert!(matches!(bench.upstream.call(permit_of("ag_3", "pid", "{}")).await, Outcome::NotSent(_)));
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_server_is_gone_for_good() {
     let bench = bench(|_| {}, false).await;
     bench.upstream.stop().await;
@@ -232,10 +285,50 @@ async fn a_server_that_cannot_start_yet_is_tried_again() {
     assert!(!upstream.alive());
     assert!(matches!(upstream.tools().await, Err(UpstreamError::Handshake { .. })));
     std::fs::write(&script, later).unwrap();
-    assert!(matches!(upstream.tools().await, Err(UpstreamError::JustStarted { .. })));
-    clock.advance(limits::UPSTREAM_RESTART_PAUSE);
+    assert!(matches!(upstream.tools().await, Err(UpstreamError::Pausing { .. })));
+    clock.advance(limits::UPSTREAM_RESTART_FIRST);
     assert_eq!(upstream.tools().await.unwrap().len(), 2);
     upstream.changed().await;
+}
+
+#[tokio::test]
+async fn one_that_keeps_failing_is_tried_after_growing_pauses_and_its_last_words_are_told() {
+    let directory = TempDir::new().unwrap();
+    let mut config = config(directory.path(), false);
+    let last = "no \x1b[31mcard 4111 1111 1111 1111 for Bearer abcdefghijklmnopqrstuvwxyz";
+    let script = format!("echo >>starts; printf 'first\\n{last}\\n\\n' >&2; exit 1");
+    child(&mut config).command = ["/bin/sh", "-c", &script].map(String::from).into();
+    let clock = Clock::manual(Timestamp(0));
+    let upstream = Upstream::new(config, clock.clone());
+    for pause in [1, 2, 4, 8, 16, 30, 30] {
+        let Err(error) = upstream.tools().await else { panic!("it lists its tools") };
+        assert!(matches!(error, UpstreamError::Handshake { .. }), "{error:?}");
+        let told = error.to_string();
+        assert!(told.contains("`no \\u{1b}[31mcard ***") && !told.contains("abcdefghij"), "{told}");
+        clock.advance(Duration::from_millis(pause * 1000 - 1));
+        let Err(error) = upstream.tools().await else { panic!("it lists its tools") };
+        let told = error.to_string();
+        assert!(told.contains("again in 1 s") && told.contains("card"), "{told}");
+        let Outcome::NotSent(told) = upstream.call(permit("echo", "{}")).await else { panic!("it was sent") };
+        assert!(told.contains("again in 1 s") && !told.contains("card"), "{told}");
+        clock.advance(Duration::from_millis(1));
+    }
+    assert_eq!(std::fs::read(directory.path().join("starts")).unwrap().len(), 7);
+}
+
+#[tokio::test]
+async fn one_that_was_up_for_a_while_is_started_again_at_once() {
+    let bench = bench(|_| {}, false).await;
+    for _ in 0..3 {
+        assert!(matches!(bench.call("die").await, Outcome::Unknown(_)));
+        bench.clock.advance(Duration::from_secs(60));
+        answered(bench.call("echo").await);
+        assert!(matches!(bench.call("die").await, Outcome::Unknown(_)));
+        let Outcome::NotSent(told) = bench.call("echo").await else { panic!("it was sent") };
+        assert!(told.contains("again in 1 s"), "{told}");
+        bench.clock.advance(Duration::from_secs(60));
+        answered(bench.call("echo").await);
+    }
 }
 
 #[tokio::test]
@@ -243,12 +336,12 @@ async fn a_program_that_is_not_there_is_named() {
     let directory = TempDir::new().unwrap();
     for program in ["no-such-program-anywhere", "./beside/the/configuration"] {
         let mut config = config(directory.path(), false);
-        config.command = vec![program.into()];
+        child(&mut config).command = vec![program.into()];
         // The agent is told that it does not run, and not which program it is.
         let upstream = Upstream::new(config.clone(), Clock::system());
         let Outcome::NotSent(told) = upstream.call(permit("echo", "{}")).await else { panic!("it was sent") };
         assert!(told.contains("`s`") && !told.contains(program), "{told}");
-        let Err(error) = Upstream::start(config, Clock::system()).await else { panic!("it started") };
+        let Err(error) = started(config, Clock::system()).await else { panic!("it started") };
         assert!(matches!(error, UpstreamError::Spawn { .. }));
         let text = error.to_string();
         assert!(text.contains("`s`") && text.contains(program), "{text}");
@@ -262,6 +355,6 @@ async fn a_relative_program_is_looked_for_beside_the_configuration() {
     let script = directory.path().join("run");
     std::fs::write(&script, "#!/bin/sh\nexec python3 server.py calls.log\n").unwrap();
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    config.command = vec!["./run".into()];
-    assert!(Upstream::start(config, Clock::system()).await.unwrap().alive());
+    child(&mut config).command = vec!["./run".into()];
+    assert!(started(config, Clock::system()).await.unwrap().alive());
 }

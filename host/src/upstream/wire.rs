@@ -18,29 +18,17 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::lines::{Line, next_line};
-use super::reply::{Message, Reply, id_of_long_answer, read_message};
+use super::reply::{Lost, Message, OWN_IDS_FROM, Reply, id_of_long_answer, read_message};
 use crate::limits;
 
 #[cfg(test)]
 mod tests;
-
-/// The first id of the gate's own requests; `rmcp` counts from 0 and sends a handful.
-pub(super) const OWN_IDS_FROM: u64 = 1_000_000;
 
 /// How far a message has come. Only one of writer and caller can move it on from `QUEUED`.
 const QUEUED: u8 = 0;
 const WITHDRAWN: u8 = 1;
 const SENT: u8 = 2;
 const REFUSED: u8 = 3;
-
-/// Why a request has no answer.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Lost {
-    /// Not a byte of it left this process, and none will.
-    NotSent(&'static str),
-    /// It was sent, in whole or in part.
-    Sent(&'static str),
-}
 
 struct Outgoing {
     line: String,
@@ -132,7 +120,7 @@ impl Wire {
         {
             let mut waiting = self.waiting();
             if waiting.closed {
-                return Err(Lost::NotSent("its process has ended"));
+                return Err(Lost::NotSent("its process has ended".into()));
             }
             waiting.replies.insert(id, answer);
         }
@@ -302,8 +290,8 @@ struct Pending<'a> {
 impl Pending<'_> {
     fn lost(&self, why: &'static str) -> Lost {
         match self.stage.compare_exchange(QUEUED, WITHDRAWN, Ordering::SeqCst, Ordering::SeqCst) {
-            Ok(_) | Err(WITHDRAWN | REFUSED) => Lost::NotSent("its process takes no requests"),
-            Err(_) => Lost::Sent(why),
+            Ok(_) | Err(WITHDRAWN | REFUSED) => Lost::NotSent("its process takes no requests".into()),
+            Err(_) => Lost::Sent(why.into()),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::audit;
 use crate::call::CorrelationId;
 use crate::catalog::{Listing, definition};
-use crate::config::{ServerConfig, Variables};
+use crate::config::{Program, Reach, ServerConfig, Share, Variables};
 use crate::json;
 use crate::limits;
 use crate::store::{Options, Store};
@@ -25,10 +25,13 @@ struct World {
 fn noted(name: &str, definition: &str) -> Noted {
     let config = ServerConfig {
         name: SERVER.into(),
-        command: vec!["market".into()],
-        directory: "/".into(),
-        env: Vec::new(),
-        variables: Variables::default(),
+        reach: Reach::Child(Program {
+            command: vec!["market".into()],
+            directory: "/".into(),
+            env: Vec::new(),
+            variables: Variables::default(),
+        }),
+        share: Share::All,
         prefix: true,
         timeout: limits::UPSTREAM_CALL,
     };

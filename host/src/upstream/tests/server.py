@@ -55,6 +55,8 @@ def call(request, line):
         error(request, -32603, "broken inside")
     elif name == "silent":
         pass
+    elif name == "pid":
+        result(request, '{"content":[],"pid":%d}' % os.getpid())
     elif name == "noise":
         say("this is no JSON")
         say("[" * 100000)
