@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use super::with_each;
 use crate::harness::foreign::{Client, Driver, installed, skipped};
-use crate::harness::{Gate, Setup};
+use crate::harness::{Door, Gate, Setup, until};
 
 const POLICIES: &str = r#"
 [[policy]]
@@ -125,6 +125,10 @@ async fn servers_of_other_hands_are_governed_and_not_changed() {
     let tables = worlds.servers(installed, "governed").into_iter();
     let servers = tables.map(|(name, command)| format!("\n[[server]]\nname = {name:?}\ncommand = {command:?}\n"));
     let gate = Arc::new(Setup { servers: servers.collect(), ..Setup::policies(POLICIES) }.start().await);
+    // A server that is slow to start is tried again.
+    let asking = gate.caller(None, Door::Rest);
+    let up = async || (asking.get("/readyz").await.body["degraded"] == false).then_some(());
+    until("all servers", up).await;
     with_each(&gate, |client, gate| {
         let worlds = Arc::clone(&worlds);
         async move {
