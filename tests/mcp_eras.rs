@@ -143,7 +143,8 @@ async fn a_client_of_the_official_library_is_served() {
     let transport = StreamableHttpClientTransport::from_config(config);
     let client = ().serve(transport).await.unwrap();
     let tools = client.list_all_tools().await.unwrap();
-    assert!(tools.iter().any(|tool| tool.name == "market__make_offer") && tools.len() == 4, "{tools:?}");
+    let servers: Vec<&str> = tools.iter().map(|tool| &*tool.name).filter(|name| !name.starts_with("gate__")).collect();
+    assert!(servers.contains(&"market__make_offer") && servers.len() == 4, "{tools:?}");
     let call = |amount: &str| {
         let arguments = serde_json::from_str(&market::offer(amount, "EUR")).unwrap();
         client.call_tool(CallToolRequestParams::new("market__make_offer").with_arguments(arguments))
