@@ -199,7 +199,6 @@ impl Approvals {
     ///
     /// # Errors
     /// The store's.
-    #[expect(clippy::unused_self, reason = "reads as a question to the layer, like its neighbours")]
     pub fn use_up(&self, tx: &mut Tx<'_>, held: &Held, call: &Call) -> Result<bool, StoreError> {
         let Some(record) = record::find(tx, &held.id)? else { return Ok(false) };
         if record.status_at(call.time) != Status::Approved {
@@ -283,7 +282,6 @@ impl Approvals {
     ///
     /// # Errors
     /// The store's.
-    #[expect(clippy::unused_self, reason = "reads as a question to the layer, like its neighbours")]
     pub fn expire(&self, tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec<Record>, StoreError> {
         record::expire(tx, now, most)
     }
