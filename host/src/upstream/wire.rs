@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{ClientRequest, JsonRpcMessage};
+use rmcp::model::{ClientRequest, JsonRpcMessage, RequestId};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -79,7 +79,7 @@ impl Wire {
             closed: CancellationToken::new(),
             changed,
         }));
-        let lifecycle = Lifecycle { wire: wire.clone(), incoming, initialized: Arc::default() };
+        let lifecycle = Lifecycle { wire: wire.clone(), incoming, initialized: Arc::default(), initialize: None };
         (wire, lifecycle)
     }
 
@@ -308,12 +308,31 @@ pub(super) struct Lifecycle {
     wire: Wire,
     incoming: mpsc::Receiver<RxJsonRpcMessage<RoleClient>>,
     initialized: Arc<AtomicBool>,
+    /// The handshake of the older revisions that is not answered yet.
+    initialize: Option<RequestId>,
 }
 
 impl Lifecycle {
     /// Becomes true when the handshake of the revisions before 2026-07-28 is used.
     pub(super) fn initialized(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.initialized)
+    }
+
+    /// Whether it answers the question that comes before the handshake of the older revisions, and which a server that
+    /// is slow to start answers when nobody waits for that any more. The handshake would take it for its own answer.
+    fn is_late(&mut self, message: &RxJsonRpcMessage<RoleClient>) -> bool {
+        let Some(initialize) = &self.initialize else { return false };
+        let answered = match message {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
+        };
+        let late = answered.is_some_and(|id| id != initialize);
+        if !late && answered.is_some() {
+            // The handshake is answered; what comes from now on is as it should be.
+            self.initialize = None;
+        }
+        late
     }
 }
 
@@ -328,6 +347,7 @@ impl Transport<RoleClient> for Lifecycle {
             && matches!(request.request, ClientRequest::InitializeRequest(_))
         {
             self.initialized.store(true, Ordering::SeqCst);
+            self.initialize = Some(request.id.clone());
         }
         let wire = self.wire.clone();
         async move {
@@ -341,10 +361,15 @@ impl Transport<RoleClient> for Lifecycle {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
-        tokio::select! {
-            biased;
-            message = self.incoming.recv() => message,
-            () = self.wire.0.closed.cancelled() => None,
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = self.incoming.recv() => message,
+                () = self.wire.0.closed.cancelled() => None,
+            };
+            if !message.as_ref().is_some_and(|message| self.is_late(message)) {
+                return message;
+            }
         }
     }
 

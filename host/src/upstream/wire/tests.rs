@@ -82,3 +82,44 @@ async fn an_ended_line_takes_no_request() {
     assert_eq!(lost(wire.request("tools/call", "{}", LONG).await), "not sent");
     assert!(wire.waiting().replies.is_empty());
 }
+
+/// How a server that is slow to start answers what was asked long ago: after the gate has gone on to the older revisions.
+async fn slow_to_start(answer: &'static str) {
+    use rmcp::model::ProtocolVersion;
+    use rmcp::service::{ClientLifecycleMode, ClientServiceExt as _};
+    use tokio::io::AsyncBufReadExt as _;
+
+    let (wire, transport) = Wire::new("s".into(), Arc::default());
+    let (ours, theirs) = duplex(64 * 1024);
+    let (from_server, mut server_out) = duplex(64 * 1024);
+    task::spawn("test writer", wire.clone().write_to(ours));
+    task::spawn("test reader", wire.clone().read_from(from_server));
+    let mode = ClientLifecycleMode::Auto {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+        legacy_version: Some(ProtocolVersion::V_2025_11_25),
+    };
+    let handshake = task::spawn("test handshake", async move { ().serve_with_lifecycle(transport, mode).await });
+    let mut lines = BufReader::new(theirs).lines();
+    let mut asked = async |method: &str| {
+        let line: serde_json::Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!(line["method"], method);
+        line["id"].clone()
+    };
+    let probe = asked("server/discover").await;
+    // The library waits for ten seconds.
+    let initialize = asked("initialize").await;
+    let late = format!("{{\"jsonrpc\":\"2.0\",\"id\":{probe},{answer}}}\n");
+    let result =
+        r#""result":{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"0"}}"#;
+    let answered = format!("{{\"jsonrpc\":\"2.0\",\"id\":{initialize},{result}}}\n");
+    server_out.write_all((late + &answered).as_bytes()).await.unwrap();
+    let service = handshake.await.unwrap().unwrap_or_else(|error| panic!("{answer}: {error}"));
+    assert_eq!(service.peer().peer_info().unwrap().protocol_version, ProtocolVersion::V_2025_11_25);
+}
+
+#[tokio::test]
+async fn a_server_that_is_slow_to_start_comes_up() {
+    let discovered =
+        r#""result":{"supportedVersions":["2026-07-28"],"capabilities":{},"serverInfo":{"name":"s","version":"0"}}"#;
+    tokio::join!(slow_to_start(r#""error":{"code":-32601,"message":"Method not found"}"#), slow_to_start(discovered));
+}
