@@ -96,11 +96,17 @@ pub(super) async fn in_force(config: &Config, found: &mut Findings) {
         let (name, module, digest) = (text("name"), text("module"), text("digest"));
         let here = match module.strip_prefix("bundled:") {
             Some(bundled) => bundled::component(bundled).map(seal::sha256_hex),
-            None => std::fs::read(config.policies.join(&module)).ok().map(|bytes| seal::sha256_hex(&bytes)),
+            None => module_bytes(&config.policies.join(&module)).map(|bytes| seal::sha256_hex(&bytes)),
         };
         if here.is_none_or(|here| format!("sha256:{here}") != digest) {
             let what = format!("the gate decides with a module of policy `{name}` that `{module}` is not any more");
             found.warning("policies", what, "reload the policies or start the gate again, if the new one is yours");
         }
     }
+}
+
+/// A component's file, when it is one that a gate would read.
+fn module_bytes(file: &std::path::Path) -> Option<Vec<u8>> {
+    let bytes = usize::try_from(std::fs::metadata(file).ok()?.len()).ok()?;
+    (bytes <= policy::limits::COMPONENT_BYTES_MAX).then(|| std::fs::read(file).ok())?
 }
