@@ -66,9 +66,15 @@ impl Findings {
         self.0.iter().filter(|finding| finding.state == state).count()
     }
 
+    /// The worst that was said of something.
+    pub(super) fn worst(&self, check: &str) -> State {
+        let of = self.0.iter().filter(|finding| finding.check == check);
+        of.map(|finding| finding.state).max().unwrap_or(State::Ok)
+    }
+
     /// Says that something is as it should be, unless anything worse was said of it.
     pub(super) fn else_ok(&mut self, check: &str, what: impl Into<String>) {
-        if !self.0.iter().any(|finding| finding.check == check && finding.state != State::Ok) {
+        if self.worst(check) == State::Ok {
             self.ok(check, what);
         }
     }

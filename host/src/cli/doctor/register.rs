@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::finding::Findings;
+use super::finding::{Findings, State};
 use crate::admin::Command;
 use crate::cli::{client, show};
 use crate::config::Config;
@@ -21,6 +21,9 @@ struct Known {
 }
 
 pub(super) async fn look(config: &Config, names: Option<&Names>, running: bool, found: &mut Findings) {
+    if !running && found.worst("data") == State::Problem {
+        return found.warning("store", "it was not opened, for it would be refused", "correct `data`, and repeat this");
+    }
     let read = if running { ask(config).await } else { open(config).await };
     let (agents, persons) = match read {
         Ok(Some(read)) => read,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::read::Entry;
+use super::read::{Entries, Entry};
 use crate::audit::mask;
 
 /// What every server gets without being named.
@@ -31,10 +31,10 @@ pub(super) struct Imported {
 }
 
 /// All servers that can be taken over, and what is to be said of these and of the others.
-pub(super) fn import(entries: &BTreeMap<String, Entry>) -> (Vec<Imported>, Vec<String>) {
+pub(super) fn import(entries: &Entries) -> (Vec<Imported>, Vec<String>) {
     let mut importing = Importing::default();
     for (name, entry) in entries {
-        if let Err(why) = importing.server(name, entry) {
+        if let Err(why) = Entry::read(entry).and_then(|entry| importing.server(name, &entry)) {
             importing.notes.push(format!("`{name}` is left out: {why}"));
         }
     }

@@ -59,6 +59,8 @@ fn what_cannot_be_taken_over_is_said() {
             "d": {{ "command": "d", "disabled": true }},
             "e": {{ "url": "https://user:hunter2@e/mcp" }},
             "f": {{ "command": "/usr/bin/portcullis", "args": ["wrap", "--", "x"] }},
+            "h": {{ "command": 1 }},
+            "i": 7,
             "g": {{ "command": "g", "args": ["{long}", "${{input:x}}"], "envFile": ".env" }} }} }} }}"#
     ));
     for said in [
@@ -68,6 +70,9 @@ fn what_cannot_be_taken_over_is_said() {
         "`d` is left out: the client has it switched off",
         "`e` is left out: there is a user",
         "`f` is left out: it is behind a gate already",
+        "`h` is left out: ",
+        "`i` is left out: ",
+        "an object with a `command`",
         "looks like a secret",
         "only the client fills in",
         "`.env`",
@@ -82,11 +87,11 @@ fn what_cannot_be_taken_over_is_said() {
 fn only_json_with_servers_is_read() {
     let deep = format!(r#"{{"mcpServers":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     for (text, why) in [
-        ("", "null"),
+        ("", "an object with `mcpServers`"),
         ("{}", "neither `mcpServers` nor `servers`"),
         ("[1]", ""),
         ("{ mcpServers: {} }", ""),
-        (r#"{"mcpServers": {"a": {"command": 1}}}"#, ""),
+        (r#"{"mcpServers": 7}"#, ""),
         (r#"{"mcpServers": {"a": {}}"#, ""),
         (deep.as_str(), ""),
     ] {
