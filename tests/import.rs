@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::Value;
 
 use crate::harness::gate::run;
+use crate::harness::wrap::Wrap;
 use crate::harness::{Caller, Door, Gate, Setup, program};
 
 const DESKTOP: &str = r#"{
@@ -131,14 +132,17 @@ async fn what_is_exported_over_stdio_starts_this_program_for_each_server() {
     let args: Vec<_> = entry["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
     let config = gate.folder().join("portcullis.toml");
     assert_eq!(args[..5], ["wrap", "--config", config.to_str().unwrap(), "--name", "my-market"]);
-    assert_eq!(args[5..8], ["--env", "MARKET_KEY", "--"]);
-    assert_eq!(args[9..], ["example-marketplace", "--state", "mine.json"]);
-    assert!(entry["env"]["PORTCULLIS_KEY"].as_str().unwrap().starts_with("pk_"));
+    assert_eq!(args[5], "--");
+    assert_eq!(args[7..], ["example-marketplace", "--state", "mine.json"]);
+    for entry in servers.as_object().unwrap().values() {
+        assert!(entry["env"]["PORTCULLIS_KEY"].as_str().unwrap().starts_with("pk_"));
+        assert!(entry["env"]["MARKET_KEY"].is_string(), "whichever starts first is the gate for all: {entry}");
+    }
     assert!(said.stderr.contains("MARKET_KEY"), "{}", said.stderr);
 }
 
 #[tokio::test]
-async fn a_newcomer_gets_from_init_to_a_clients_configuration_by_the_lines_that_are_shown() {
+async fn a_newcomer_gets_from_init_to_a_governed_call_by_the_lines_that_are_shown() {
     let folder = tempfile::tempdir().unwrap();
     let new = folder.path().join("gate");
     let said = run(&["init", new.to_str().unwrap()]).await;
@@ -147,6 +151,11 @@ async fn a_newcomer_gets_from_init_to_a_clients_configuration_by_the_lines_that_
     let words: Vec<&str> = shown.split_whitespace().skip(1).collect();
     let exported = run(&words).await;
     let entry = &exported.json()["mcpServers"]["market"];
-    assert_eq!(entry["args"][0], "wrap");
     assert!(!exported.stderr.contains("warning"), "the role that is shown is one that there is: {}", exported.stderr);
+    let mut client = Wrap::exported(entry);
+    client.initialize().await;
+    assert!(client.tools().await.contains(&"market__list_deals".to_owned()));
+    let called = client.call("market__list_deals", "{}", None).await;
+    assert_eq!(called["result"]["isError"], false, "{called}");
+    client.close();
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, agent, client, load, out, show};
 use crate::admin::Command;
-use crate::config::{Config, ServerConfig};
+use crate::config::{CREDENTIAL, Config, ServerConfig};
 use crate::identity::NewAgent;
 
 /// What the one entry over HTTP is called at the client.
@@ -144,18 +144,16 @@ pub(super) fn over_http(client: Client, name: &str, url: &str, key: &str) -> Val
 }
 
 /// The JSON that lets a client start `program wrap` with the configuration `file`, once for each server. All paths are
-/// absolute: clients start programs anywhere.
+/// absolute: clients start programs anywhere. Whichever is started first is the gate for all, so each gets every variable
+/// that a server needs.
 pub(super) fn over_stdio(client: Client, program: &Path, file: &Path, servers: &[ServerConfig], key: &str) -> Value {
+    let names = servers.iter().flat_map(|server| &server.env);
+    let mut env: Map<String, Value> = names.map(|name| (name.clone(), PUT_HERE.into())).collect();
+    env.insert(CREDENTIAL.to_owned(), key.into());
     let entry = |server: &ServerConfig| {
-        let mut args = vec!["wrap".to_owned(), "--config".to_owned(), file.display().to_string()];
-        args.extend(["--name".to_owned(), server.name.clone()]);
-        let mut env: Map<String, Value> = [("PORTCULLIS_KEY".to_owned(), key.into())].into_iter().collect();
-        for name in &server.env {
-            args.extend(["--env".to_owned(), name.clone()]);
-            env.insert(name.clone(), PUT_HERE.into());
-        }
-        args.push("--".to_owned());
-        args.extend(server.command.iter().cloned());
+        let file = file.display().to_string();
+        let mut args: Vec<&str> = vec!["wrap", "--config", &file, "--name", &server.name, "--"];
+        args.extend(server.command.iter().map(String::as_str));
         let mut entry = json!({ "command": program.display().to_string(), "args": args, "env": env });
         if let (Client::Vscode, Some(entry)) = (client, entry.as_object_mut()) {
             entry.insert("type".to_owned(), "stdio".into());
@@ -197,6 +195,7 @@ mod tests {
             command: vec!["market-server".into(), "--x".into()],
             directory: "/etc/gate".into(),
             env: vec!["TOKEN".into()],
+            variables: crate::config::Variables::default(),
             prefix: true,
             timeout: Duration::from_secs(1),
         }
@@ -215,18 +214,8 @@ mod tests {
         let stdio = |client| over_stdio(client, program, file, &[server()], "pk_1");
         let entry = &stdio(Client::ClaudeDesktop)["mcpServers"]["market"];
         assert_eq!(entry["command"], "/bin/portcullis");
-        let args = json!([
-            "wrap",
-            "--config",
-            "/etc/gate/portcullis.toml",
-            "--name",
-            "market",
-            "--env",
-            "TOKEN",
-            "--",
-            "market-server",
-            "--x"
-        ]);
+        let args =
+            json!(["wrap", "--config", "/etc/gate/portcullis.toml", "--name", "market", "--", "market-server", "--x"]);
         assert_eq!(entry["args"], args);
         assert_eq!(entry["env"], json!({ "PORTCULLIS_KEY": "pk_1", "TOKEN": PUT_HERE }));
         assert_eq!(stdio(Client::Vscode)["servers"]["market"]["type"], "stdio");

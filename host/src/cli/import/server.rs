@@ -6,11 +6,10 @@ use serde::Serialize;
 
 use super::read::{Entries, Entry};
 use crate::audit::mask;
+use crate::config::CREDENTIAL;
 
 /// What every server gets without being named.
 const GIVEN: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
-/// The agent's credential at this gate, which no server gets.
-const CREDENTIAL: &str = "PORTCULLIS_KEY";
 /// A server's name has at most so many characters.
 const NAME_CHARS_MAX: usize = 64;
 /// Schemes of `Authorization` that stand in front of a secret.
