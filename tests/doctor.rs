@@ -136,6 +136,7 @@ async fn servers_that_cannot_start_or_reach_too_far_are_said() {
             server("link", "command = [\"sh\", \"innocent/store\"]"),
             server("mount", "command = [\"sh\", \"-v\", \"/:/host\"]"),
             server("fine", "command = [\"sh\", \"-c\", \"state.json\"]\nenv = [\"PORTCULLIS_TEST_UNSET\"]"),
+            server("docs", "url = \"https://docs.example/mcp\"\nheaders = { X-Key = \"${PORTCULLIS_TEST_UNSET}\" }"),
         ]
         .concat(),
         ..Setup::default()
@@ -156,6 +157,7 @@ async fn servers_that_cannot_start_or_reach_too_far_are_said() {
     }
     assert_eq!(problems.len(), 5, "{problems:#?}");
     says(&found(&said, "warning"), "server fine: it is to get `PORTCULLIS_TEST_UNSET`");
+    says(&found(&said, "warning"), "server docs: its header `x-key` needs");
 }
 
 #[tokio::test]

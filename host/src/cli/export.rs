@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Failure, agent, client, load, out, show};
 use crate::admin::Command;
-use crate::config::{CREDENTIAL, Config, ServerConfig};
+use crate::config::{CREDENTIAL, Config, Program, Reach, ServerConfig};
 use crate::identity::NewAgent;
 
 /// What the one entry over HTTP is called at the client.
@@ -64,7 +64,13 @@ pub(super) async fn run(path: &Path, words: Words) -> Result<(), Failure> {
     match way {
         Way::Http(_) => show::note("The gate has to run: `portcullis serve`."),
         Way::Stdio(_) => {
-            for name in config.servers.iter().flat_map(|server| &server.env) {
+            for server in config.servers.iter().filter(|server| matches!(server.reach, Reach::Http(_))) {
+                show::note(&format!(
+                    "`{}` is left out: it is no program, so a client reaches it over HTTP only.",
+                    server.name
+                ));
+            }
+            for name in children(&config.servers).flat_map(|(_, program)| &program.env) {
                 show::note(&format!("Put the value of `{name}` in: a server needs it."));
             }
         }
@@ -80,9 +86,9 @@ enum Way {
 }
 
 fn stdio_way(path: &Path, config: &Config) -> Result<(PathBuf, PathBuf), Failure> {
-    if config.servers.is_empty() {
+    if children(&config.servers).next().is_none() {
         return Err(Failure::Said(format!(
-            "`{}` has no `[[server]]` to stand in front of: add one, or take a client's with `portcullis import FILE --write`",
+            "`{}` has no `[[server]]` with a `command` to stand in front of: add one, or take a client's with `portcullis import FILE --write`",
             path.display()
         )));
     }
@@ -147,20 +153,28 @@ pub(super) fn over_http(client: Client, name: &str, url: &str, key: &str) -> Val
 /// absolute: clients start programs anywhere. Whichever is started first is the gate for all, so each gets every variable
 /// that a server needs.
 pub(super) fn over_stdio(client: Client, program: &Path, file: &Path, servers: &[ServerConfig], key: &str) -> Value {
-    let names = servers.iter().flat_map(|server| &server.env);
+    let names = children(servers).flat_map(|(_, program)| &program.env);
     let mut env: Map<String, Value> = names.map(|name| (name.clone(), PUT_HERE.into())).collect();
     env.insert(CREDENTIAL.to_owned(), key.into());
-    let entry = |server: &ServerConfig| {
+    let entry = |(name, server): (&str, &Program)| {
         let file = file.display().to_string();
-        let mut args: Vec<&str> = vec!["wrap", "--config", &file, "--name", &server.name, "--"];
+        let mut args: Vec<&str> = vec!["wrap", "--config", &file, "--name", name, "--"];
         args.extend(server.command.iter().map(String::as_str));
         let mut entry = json!({ "command": program.display().to_string(), "args": args, "env": env });
         if let (Client::Vscode, Some(entry)) = (client, entry.as_object_mut()) {
             entry.insert("type".to_owned(), "stdio".into());
         }
-        (server.name.clone(), entry)
+        (name.to_owned(), entry)
     };
-    whole(client, servers.iter().map(entry).collect())
+    whole(client, children(servers).map(entry).collect())
+}
+
+/// The servers that are programs, with their names.
+fn children(servers: &[ServerConfig]) -> impl Iterator<Item = (&str, &Program)> {
+    servers.iter().filter_map(|server| match &server.reach {
+        Reach::Child(program) => Some((server.name.as_str(), program)),
+        Reach::Http(_) => None,
+    })
 }
 
 fn whole(client: Client, entries: Map<String, Value>) -> Value {
@@ -190,12 +204,16 @@ mod tests {
     use super::*;
 
     fn server() -> ServerConfig {
-        ServerConfig {
-            name: "market".into(),
+        let program = Program {
             command: vec!["market-server".into(), "--x".into()],
             directory: "/etc/gate".into(),
             env: vec!["TOKEN".into()],
             variables: crate::config::Variables::default(),
+        };
+        ServerConfig {
+            name: "market".into(),
+            reach: Reach::Child(program),
+            share: crate::config::Share::All,
             prefix: true,
             timeout: Duration::from_secs(1),
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::Findings;
 use super::reach::{self, Own};
-use crate::config::{Config, ServerConfig};
+use crate::config::{Config, Program, Reach, Remote};
 
 const EXECUTABLE: u32 = 0o111;
 const ALL_WRITE: u32 = 0o002;
@@ -28,14 +28,19 @@ pub(super) fn look(config: &Config, file: &Path, found: &mut Findings) {
     own.extend(std::env::current_exe().ok().map(|program| Own::new("this program", &program)));
     for server in &config.servers {
         let check = format!("server {}", server.name);
-        program(&check, server, found);
-        environment(&check, server, found);
-        arguments(&check, server, &own, found);
-        found.else_ok(&check, server.command.first().cloned().unwrap_or_default());
+        match &server.reach {
+            Reach::Child(child) => {
+                program(&check, child, found);
+                environment(&check, child, found);
+                arguments(&check, child, &own, found);
+                found.else_ok(&check, child.command.first().cloned().unwrap_or_default());
+            }
+            Reach::Http(remote) => headers(&check, remote, found),
+        }
     }
 }
 
-fn program(check: &str, server: &ServerConfig, found: &mut Findings) {
+fn program(check: &str, server: &Program, found: &mut Findings) {
     let Some(program) = server.command.first() else { return };
     let Some(path) = find(program, &server.directory, std::env::var_os("PATH").as_deref()) else {
         let what = format!("its program `{program}` is not there, or cannot be executed");
@@ -64,7 +69,7 @@ pub(super) fn find(program: &str, directory: &Path, path: Option<&OsStr>) -> Opt
     std::env::split_paths(path?).map(|folder| folder.join(program)).find(executable)
 }
 
-fn environment(check: &str, server: &ServerConfig, found: &mut Findings) {
+fn environment(check: &str, server: &Program, found: &mut Findings) {
     let unset: Vec<&str> =
         server.env.iter().map(String::as_str).filter(|name| std::env::var_os(name).is_none()).collect();
     if !unset.is_empty() {
@@ -73,7 +78,17 @@ fn environment(check: &str, server: &ServerConfig, found: &mut Findings) {
     }
 }
 
-fn arguments(check: &str, server: &ServerConfig, own: &[Own], found: &mut Findings) {
+/// Whether each header can be filled. What is in it is not shown.
+fn headers(check: &str, remote: &Remote, found: &mut Findings) {
+    for field in &remote.headers {
+        if let Err(unset) = field.fill(|name| std::env::var(name).ok()) {
+            found.warning(check, unset.to_string(), "set it in the environment in which the gate is started");
+        }
+    }
+    found.else_ok(check, format!("at {}, port {}", remote.host(), remote.port()));
+}
+
+fn arguments(check: &str, server: &Program, own: &[Own], found: &mut Findings) {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     for text in server.command.iter().skip(1) {
         if let Some(reached) = reach::argument(text, &server.directory, home.as_deref(), own) {

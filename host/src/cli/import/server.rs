@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::read::{Entries, Entry};
 use crate::audit::mask;
-use crate::config::CREDENTIAL;
+use crate::config::{CREDENTIAL, PERSON_CREDENTIAL};
 
 /// What every server gets without being named.
 const GIVEN: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
@@ -86,7 +86,8 @@ impl Importing {
     fn environment(&mut self, server: &str, entry: &Entry) -> Vec<String> {
         let mut names = Vec::new();
         for (name, value) in &entry.env {
-            if name == CREDENTIAL || name.is_empty() || name.contains(['=', '\0']) {
+            if [CREDENTIAL, PERSON_CREDENTIAL].contains(&name.as_str()) || name.is_empty() || name.contains(['=', '\0'])
+            {
                 self.notes
                     .push(format!("`{server}`: the variable `{name}` is left out: no server gets one of this name"));
                 continue;
@@ -221,7 +222,8 @@ fn placeholder(value: &str) -> Option<String> {
     let inner = value.strip_prefix("${")?.strip_suffix('}')?;
     let name = inner.strip_prefix("env:").unwrap_or(inner);
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (!name.is_empty() && name.chars().all(fine) && name != CREDENTIAL).then(|| name.to_owned())
+    (!name.is_empty() && name.chars().all(fine) && ![CREDENTIAL, PERSON_CREDENTIAL].contains(&name))
+        .then(|| name.to_owned())
 }
 
 /// A variable's name for a header: `GITHUB_AUTHORIZATION`.
