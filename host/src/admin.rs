@@ -25,6 +25,7 @@ use crate::task;
 mod agent;
 pub(crate) mod approval;
 mod audit;
+mod gate;
 mod outcome;
 mod person;
 mod policy;
@@ -151,6 +152,8 @@ pub enum Command {
         /// Roles besides those of the registered agents and those in the policies' settings.
         roles: Vec<String>,
     },
+    /// How the gate that runs stands: its version, its addresses, its readiness and its tools.
+    GateShow,
 }
 
 /// Who may give a command, besides an owner.
@@ -192,7 +195,8 @@ impl Command {
             | Self::PolicyList
             | Self::ToolList
             | Self::ToolShow { .. }
-            | Self::PolicyMatrix { .. } => Besides::Auditors,
+            | Self::PolicyMatrix { .. }
+            | Self::GateShow => Besides::Auditors,
         }
     }
 
@@ -378,6 +382,7 @@ impl Admin {
             Command::PolicyReload => self.policy_reload(actor).await,
             Command::PolicyRollback => self.policy_rollback(actor).await,
             Command::PolicyMatrix { roles } => self.policy_matrix(roles).await,
+            Command::GateShow => Ok(gate::shown(self.gate()?)),
         }
     }
 

@@ -109,6 +109,12 @@ impl Tool {
         server.is_none_or(|server| self.server == server)
     }
 
+    /// Whether its schema refuses a call without arguments.
+    #[must_use]
+    pub fn needs_arguments(&self) -> bool {
+        self.schema.check(&Value::Object(Vec::new())).is_err()
+    }
+
     /// A tool for unit tests of other modules: `server__name`, which takes any object.
     #[cfg(test)]
     #[must_use]

@@ -14,6 +14,9 @@ mod approvals;
 mod audit;
 mod client;
 mod demo;
+mod doctor;
+mod export;
+mod import;
 mod init;
 mod outcome;
 mod person;
@@ -48,6 +51,12 @@ enum Word {
     Serve(serve::Words),
     /// The gate over standard input and output in front of one server, for a desktop client's configuration
     Wrap(wrap::Words),
+    /// Say what is wrong with this installation, and send calls that must be refused
+    Doctor(doctor::Words),
+    /// Turn the servers of an MCP client's configuration into this gate's
+    Import(import::Words),
+    /// Print what points an MCP client at this gate
+    Export(export::Words),
     /// Agents: who may call
     #[command(subcommand)]
     Agent(agent::Words),
@@ -144,6 +153,9 @@ async fn run(command: Command) -> Result<(), Failure> {
         Word::Init(words) => init::run(words).await,
         Word::Serve(words) => serve::run(config, words).await,
         Word::Wrap(words) => wrap::run(config, words).await,
+        Word::Doctor(words) => doctor::run(config, words).await,
+        Word::Import(words) => import::run(config, words),
+        Word::Export(words) => export::run(config, words).await,
         Word::Agent(words) => agent::run(config, words).await,
         Word::Person(words) => person::run(config, words).await,
         Word::Approvals(words) => approvals::run(config, words).await,

@@ -5,8 +5,8 @@
 //! [`Refusal`]; the permit is made of all the evidence together. What cannot be decided is refused. Every call leaves its
 //! trail in the audit log: with the two commits, or, when it was refused before them, at its conclusion.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, OnceLock};
 
 use zeroize::Zeroizing;
 
@@ -76,6 +76,15 @@ pub struct Readiness {
     pub reasons: Vec<String>,
 }
 
+/// Where the doors are.
+#[derive(Clone, Copy, Debug)]
+pub struct Listening {
+    /// The door for agents.
+    pub agents: SocketAddr,
+    /// The door for persons.
+    pub owners: SocketAddr,
+}
+
 /// What the gate is made of.
 pub struct Gate {
     /// The time.
@@ -98,6 +107,8 @@ pub struct Gate {
     pub crowd: Crowd,
     /// Refusals that anybody can provoke without end, folded.
     pub folder: Folder,
+    /// Where its doors are, once they are open.
+    pub listening: OnceLock<Listening>,
 }
 
 impl Gate {

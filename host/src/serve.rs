@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::door::socket::{self, Socket, SocketError};
 use crate::door::{self, DoorOptions, Sessions};
-use crate::gate::{Crowd, Gate};
+use crate::gate::{Crowd, Gate, Listening};
 use crate::idempotency::{self, Idempotency};
 use crate::policy::{EngineError, Policies};
 use crate::seal::{SealError, StoreKey};
@@ -95,15 +95,6 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     Ok((store, key))
 }
 
-/// Where a gate listens on the network.
-#[derive(Clone, Copy, Debug)]
-pub struct Listening {
-    /// For agents.
-    pub agents: SocketAddr,
-    /// For persons.
-    pub owners: SocketAddr,
-}
-
 /// A gate that runs.
 pub struct Running {
     /// Where agents and persons come in over HTTP; nowhere when the gate was started without these doors.
@@ -165,6 +156,7 @@ pub async fn start_unlistening(config: Config, clock: Clock) -> Result<Running, 
         ceilings: config.ceilings,
         crowd: Crowd::default(),
         folder: Folder::default(),
+        listening: OnceLock::new(),
         clock,
     });
     let mut doors = Vec::new();
@@ -213,7 +205,7 @@ impl Running {
         let (listener, agents) = listen("gate.listen", config.listen).await?;
         let router = door::agents(Arc::clone(gate), Sessions::new(Arc::clone(key)), options(agents));
         self.doors.push(task::spawn("agents' door", door::serve(listener, router, self.stop.clone())));
-        self.listening = Some(Listening { agents, owners });
+        self.listening = Some(*self.gate.listening.get_or_init(|| Listening { agents, owners }));
         Ok(())
     }
 

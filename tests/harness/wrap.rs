@@ -35,6 +35,20 @@ impl Wrap {
         if let Some(key) = key {
             command.env("PORTCULLIS_KEY", key);
         }
+        Self::run(command, log)
+    }
+
+    /// Starts what a client's configuration has for a server, as the client does.
+    pub(crate) fn exported(entry: &Value) -> Self {
+        let mut command = Command::new(entry["command"].as_str().unwrap());
+        command.args(entry["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap()));
+        for (name, value) in entry["env"].as_object().unwrap() {
+            command.env(name, value.as_str().unwrap());
+        }
+        Self::run(command, Stdio::null())
+    }
+
+    fn run(mut command: Command, log: impl Into<Stdio>) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

@@ -6,9 +6,13 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::show::{self, Tone};
-use super::{Failure, client, load, out};
+use super::{Failure, client, doctor, load, out};
 use crate::admin::Command;
 use crate::identity::{NewAgent, Status};
+use crate::{policy, task};
+
+/// How far an agent is trusted of whom nothing else is said.
+pub(super) const TRUST: u8 = 50;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Words {
@@ -23,7 +27,7 @@ pub(super) enum Words {
         #[arg(long)]
         owner: Option<String>,
         /// How far it is trusted: 0 to 100
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = TRUST)]
         trust: u8,
         /// Answer with JSON
         #[arg(long)]
@@ -65,6 +69,7 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     let out = out();
     match words {
         Words::Add { name, roles, owner, trust, json } => {
+            warn_of_unknown_roles(&config, &roles).await;
             let new = NewAgent { name, roles, owner, trust };
             let answer = client::run(&config, Command::AgentAdd(new)).await?;
             if json {
@@ -95,6 +100,17 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
         Words::Quarantine { name } => set(&config, name, Status::Quarantined).await,
         Words::Release { name } => set(&config, name, Status::Active).await,
         Words::Revoke { name } => set(&config, name, Status::Revoked).await,
+    }
+}
+
+/// Says it when no policy of the configuration knows a role: it may be meant for a policy to come.
+pub(super) async fn warn_of_unknown_roles(config: &crate::config::Config, roles: &[String]) {
+    let directory = config.policies.clone();
+    let names = task::blocking(move || policy::names(&directory)).await;
+    for role in roles {
+        if let Some(why) = doctor::unknown_role(role, names.as_ref()) {
+            show::warning(&format!("no policy knows the role `{role}`: {why}"));
+        }
     }
 }
 

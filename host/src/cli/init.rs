@@ -46,10 +46,25 @@ pub(super) async fn run(words: Words) -> Result<(), Failure> {
     out.line(&format!("      {}", config.policies.join("policies.toml").display()))?;
     out.line(&format!("owner {}", words.owner))?;
     out.line(&format!("key   {}", key.as_str()))?;
-    out.line(&out.tone(Tone::Quiet, "The key is shown once. What to do next:"))?;
-    let at = file.display();
-    out.line(&format!("  portcullis agent add my-agent --role trader --config {at}"))?;
-    Ok(out.line(&format!("  portcullis serve --config {at}"))?)
+    out.line(&out.tone(Tone::Quiet, "The key is the owner's: it decides, calls no tools, and is shown once."))?;
+    next(&file).iter().try_for_each(|line| out.line(line)).map_err(Failure::from)
+}
+
+/// What to do next. Paths are whole, so that each line works wherever it is pasted.
+fn next(file: &Path) -> Vec<String> {
+    let at = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let at = at.display();
+    vec![
+        "What to do next, for a desktop client that starts its servers, such as Claude Desktop:".to_owned(),
+        format!("  portcullis export --config {at} --client claude-desktop --new-agent my-desktop --role trader"),
+        "puts a new agent's key into what the client's configuration needs. Paste it there, start the client again, and ask it".to_owned(),
+        "to list the deals of the market. For a client that calls over HTTP, let the gate run:".to_owned(),
+        format!("  portcullis serve --config {at}"),
+        format!("  portcullis export --config {at} --client cursor --new-agent my-editor --role trader"),
+        "For servers that a client has already, in the place of the example, and to see whether all is well:".to_owned(),
+        format!("  portcullis import --config {at} FILE --write"),
+        format!("  portcullis doctor --config {at}"),
+    ]
 }
 
 /// Writes both files; nothing that exists is touched.

@@ -136,6 +136,12 @@ pub fn error(text: &str) {
     let _ = writeln!(io::stderr(), "{word} {}", lines(text));
 }
 
+/// Says something on standard error that is no failure. It may have several lines, and texts from outside.
+pub fn warning(text: &str) {
+    let word = if io::stderr().is_terminal() { "\u{1b}[33mwarning:\u{1b}[0m" } else { "warning:" };
+    let _ = writeln!(io::stderr(), "{word} {}", lines(text));
+}
+
 /// Says something on standard error that belongs to no answer, such as how to go on.
 pub fn note(text: &str) {
     // Where even that is closed there is nobody to tell.
