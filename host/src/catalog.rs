@@ -27,6 +27,7 @@ mod definition;
 mod difference;
 mod keeper;
 pub mod pin;
+mod promise;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -94,7 +95,7 @@ impl Tool {
             upstream_name: name.into(),
             annotations: Annotations { read_only: true, destructive: false, idempotent: true, open_world: false },
             digest: pin::digest(definition.canonical().as_bytes()),
-            definition,
+            definition: promise::in_definition(definition),
             secret_arguments: Vec::new(),
             idempotency: IdempotencyRule::Optional,
             idempotent: true,

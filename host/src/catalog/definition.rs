@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Tool;
 use super::pin::{self, Noted};
 use super::schema::{BadSchema, Schema};
+use super::{Tool, promise};
 use crate::config::{ServerConfig, ToolConfig};
 use crate::json::Value;
 use crate::limits;
@@ -50,6 +50,7 @@ pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]
             *value = Value::String(name.clone());
         }
     }
+    let definition = promise::in_definition(definition);
     let rule = rules.iter().find(|rule| rule.name == name);
     let tool = Arc::new(Tool {
         server: server.name.clone(),
