@@ -30,7 +30,7 @@ mod outcome;
 mod person;
 mod policy;
 mod server;
-mod spend;
+pub(crate) mod spend;
 mod tool;
 
 pub use policy::{agents_roles, policy_list, policy_matrix};
@@ -104,8 +104,8 @@ pub enum Command {
     SpendShow {
         /// Only this account.
         account: Option<String>,
-        /// How far back, such as `24h`.
-        window: String,
+        /// How far back, such as `24h`; none for the windows that are limited.
+        window: Option<String>,
     },
     /// The newest entries of the audit log, oldest first.
     AuditTail {
@@ -369,7 +369,9 @@ impl Admin {
             Command::OutcomeList => self.outcome_list(),
             Command::OutcomeResolve { id, executed } => self.outcome_resolve(actor, id, executed).await,
             // What reads much of the store goes where no call waits for it.
-            Command::SpendShow { account, window } => self.reading(move |admin| admin.spend(account, &window)).await,
+            Command::SpendShow { account, window } => {
+                self.reading(move |admin| admin.spend(account.as_deref(), window.as_deref())).await
+            }
             Command::AuditTail { count } => self.reading(move |admin| admin.audit_tail(count)).await,
             Command::AuditQuery { query } => self.reading(move |admin| admin.audit_query(&query)).await,
             Command::AuditShow { id } => self.reading(move |admin| admin.audit_show(&id)).await,

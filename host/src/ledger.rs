@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 pub mod amount;
 mod book;
 mod due;
+mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use book::{
-    Exceeded, Line, Reservation, ReserveError, check, release, reserve, settle, spent, statement, statement_of,
-};
+pub use book::{Exceeded, Line, Reservation, ReserveError, check, release, reserve, settle, spent};
 pub use due::{Due, DueError, account_name, due};
+pub use statement::{Row, statement};
 
 /// Whose spending a charge is added to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

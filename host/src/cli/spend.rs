@@ -15,9 +15,9 @@ pub(super) enum Words {
         /// Only this account, such as `agent:ag_…`
         #[arg(long)]
         account: Option<String>,
-        /// How far back
-        #[arg(long, default_value = "24h", value_parser = a_span)]
-        window: String,
+        /// How far back; without it, the windows that policies limit
+        #[arg(long, value_parser = a_span)]
+        window: Option<String>,
         /// Answer with JSON
         #[arg(long)]
         json: bool,
@@ -36,6 +36,6 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     if json {
         return Ok(out.json(&answer)?);
     }
-    let columns = ["account", "currency", "window", "spent", "held"];
+    let columns = ["account", "currency", "window", "limit", "spent", "held"];
     Ok(out.listing(&columns, &answer, "Nothing was spent.")?)
 }

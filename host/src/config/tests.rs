@@ -58,7 +58,7 @@ fn what_makes_no_sense_is_said_with_its_place() {
         ("[[server]]\nname = \"a\"\nurl = \"https://x\"\nenv = []", "an `env`"),
         ("[[server]]\nname = \"a\"\nurl = \"https://x\"\nheaders = { Host = \"y\" }", "the header `Host`"),
         ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\nheaders = { A = \"y\" }", "a `command` and `headers`"),
-        ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\nenv = [\"PORTCULLIS_KEY\"]", "an agent's credential"),
+        ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\nenv = [\"PORTCULLIS_KEY\"]", "holds a credential"),
         ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\nshare = \"some\"", "`principal`"),
         ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\ntimeout = \"1\"", "not a span of time"),
         ("[[server]]\nname = \"a\"\ncommand = [\"x\"]\ntimeout = \"2h\"", "it can be 1ms to 1h"),

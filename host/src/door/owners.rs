@@ -120,6 +120,10 @@ async fn json_body<T: DeserializeOwned>(request: Request) -> Result<T, Response>
 /// What came of a command.
 fn said(done: Result<Value, AdminError>) -> Response {
     let error = match done {
+        // What was asked for could not take force.
+        Ok(value) if value.get("problems").is_some() => {
+            return answer::json_text(StatusCode::UNPROCESSABLE_ENTITY, value.to_string());
+        }
         Ok(value) => return answer::json_text(StatusCode::OK, value.to_string()),
         Err(error) => error,
     };
@@ -249,8 +253,7 @@ struct Accounts {
 }
 
 async fn spend(State(door): State<Owners>, Query(of): Query<Accounts>, request: Request) -> Response {
-    let window = of.window.unwrap_or_else(|| "24h".to_owned());
-    door.run(request, || Command::SpendShow { account: of.account, window }).await
+    door.run(request, || Command::SpendShow { account: of.account, window: of.window }).await
 }
 
 async fn verify(State(door): State<Owners>, request: Request) -> Response {

@@ -114,12 +114,9 @@ impl Gate {
             Outcome::NotSent(why) => {
                 let refusal = refusal(
                     Code::UpstreamUnavailable,
-                    format!(
-                        "server `{}` cannot be reached, so `{}` was not called; try again later",
-                        call.tool.server, call.tool.name
-                    ),
+                    format!("`{}` was not called, and may be called again later: {why}", call.tool.name),
                 );
-                (Status::Failed, Close::Release, Ended::Refused(refusal.private(why)))
+                (Status::Failed, Close::Release, Ended::Refused(refusal))
             }
             Outcome::Unknown(why) => {
                 (Status::Unknown, Close::Keep, Ended::Refused(refuse::unknown_outcome(None, &why)))

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::trail::Trail;
 use super::{Ended, Gate, Refused, refusal, refuse};
+use crate::admin::spend;
 use crate::approval;
 use crate::audit::{self, BadQuery, Query, Status};
 use crate::call::{Origin, Request, ToolAnswer};
@@ -18,7 +19,7 @@ use crate::catalog::Tool;
 use crate::config::span;
 use crate::identity::{Kind, Principal};
 use crate::json::{self, Value};
-use crate::ledger::{self, Account, amount};
+use crate::ledger::{self, Account};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::StoreError;
@@ -40,9 +41,6 @@ static READERS: Semaphore = Semaphore::const_new(4);
 
 /// How long a question waits for others to be answered.
 const READ_WAIT: Duration = Duration::from_secs(5);
-
-/// How far back spending counts when nobody says.
-const WINDOW: &str = "24h";
 
 /// The gate's own tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,11 +227,10 @@ impl Gate {
 
     /// What is spent and held: `{"spend": […]}`.
     async fn spent(&self, principal: &Arc<Principal>, window: Option<&str>) -> Result<String, Refusal> {
-        let window = window.unwrap_or(WINDOW).to_owned();
-        let span = span::parse(&window).map_err(|bad| bad_parameter("window", &bad.to_string()))?;
-        if span.is_zero() || span > limits::WINDOW_MAX {
+        let span = window.map(span::parse).transpose().map_err(|bad| bad_parameter("window", &bad.to_string()))?;
+        if span.is_some_and(|span| span.is_zero() || span > limits::WINDOW_MAX) {
             let max = span::show(limits::WINDOW_MAX);
-            return Err(bad_parameter("window", &format!("`window` is `{window}`; it can be `1ms` to `{max}`")));
+            return Err(bad_parameter("window", &format!("`window` can be `1ms` to `{max}`")));
         }
         let own = match sees_all(principal) {
             true => None,
@@ -241,18 +238,8 @@ impl Gate {
         };
         let (store, now) = (self.store.clone(), self.clock.now());
         reading(move || {
-            let rows = match own {
-                None => ledger::statement(&store, now, span)?,
-                Some(account) => ledger::statement_of(&store, now, &account, span)?
-                    .into_iter()
-                    .map(|(currency, spent, held)| (account.clone(), currency, spent, held))
-                    .collect(),
-            };
-            let shown = rows.into_iter().map(|(account, currency, spent, held)| {
-                let (spent, held) = (amount::show(spent, &currency), amount::show(held, &currency));
-                json!({ "account": account, "currency": currency, "window": window, "spent": spent, "held": held })
-            });
-            Ok(json!({ "spend": shown.collect::<Vec<_>>() }).to_string())
+            let rows = ledger::statement(&store, now, own.as_deref(), span)?;
+            Ok(json!({ "spend": rows.iter().map(spend::shown).collect::<Vec<_>>() }).to_string())
         })
         .await
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::amount;
 use super::due::{Bound, Due};
+use super::{amount, statement};
 use crate::call::CorrelationId;
 use crate::clock::Timestamp;
 use crate::limits;
@@ -95,7 +95,7 @@ pub enum ReserveError {
 }
 
 /// The lines of an account in a currency since a moment (included), oldest first.
-fn lines(
+pub(super) fn lines(
     read: &dyn Read,
     account: &str,
     currency: &str,
@@ -124,7 +124,7 @@ fn lines(
 }
 
 /// The currencies that an account has lines in.
-fn currencies(read: &dyn Read, account: &str) -> Result<Vec<String>, StoreError> {
+pub(super) fn currencies(read: &dyn Read, account: &str) -> Result<Vec<String>, StoreError> {
     let (mut from, to) = Key::new(Prefix::Ledger).text(account).range();
     let skip = from.len();
     let mut found = Vec::new();
@@ -146,7 +146,7 @@ fn currencies(read: &dyn Read, account: &str) -> Result<Vec<String>, StoreError>
 }
 
 /// The first moment that still counts: a line exactly one window old does not.
-fn opening(now: Timestamp, window: Duration) -> Timestamp {
+pub(super) fn opening(now: Timestamp, window: Duration) -> Timestamp {
     now.minus(window).plus(Duration::from_millis(1))
 }
 
@@ -176,6 +176,7 @@ pub fn reserve(tx: &mut Tx<'_>, now: Timestamp, call: CorrelationId, due: &[Due]
     }
     let mut reservation = Reservation::default();
     for one in due {
+        statement::remember(tx, one)?;
         for (number, amount) in (0..).zip(&one.amounts) {
             let place = Place {
                 account: one.account.clone(),
@@ -307,68 +308,4 @@ pub fn spent(
         total = total.and_then(|sum| amount::add(sum, line.amount));
     })?;
     total.ok_or_else(|| ReserveError::Overflow(account.to_owned()))
-}
-
-/// What stands on every account: account, currency, spent, held, in the last so long.
-///
-/// # Errors
-/// The store's.
-pub fn statement(
-    read: &dyn Read,
-    now: Timestamp,
-    window: Duration,
-) -> Result<Vec<(String, String, Decimal, Decimal)>, StoreError> {
-    let (prefix, to) = Key::new(Prefix::Ledger).range();
-    let mut places: Vec<(String, String)> = Vec::new();
-    read.scan(&prefix, &to, false, &mut |key, _| {
-        let mut parts = key.get(prefix.len()..).unwrap_or_default().split(|byte| *byte == 0);
-        let mut part = || parts.next().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
-        let place = (part(), part());
-        if places.last() != Some(&place) {
-            places.push(place);
-        }
-        ControlFlow::Continue(())
-    })?;
-    places
-        .into_iter()
-        .map(|(account, currency)| {
-            let (spent, held) = sides(read, now, &account, &currency, window)?;
-            Ok((account, currency, spent, held))
-        })
-        .collect()
-}
-
-/// What stands on one account: currency, spent, held, in the last so long.
-///
-/// # Errors
-/// The store's.
-pub fn statement_of(
-    read: &dyn Read,
-    now: Timestamp,
-    account: &str,
-    window: Duration,
-) -> Result<Vec<(String, Decimal, Decimal)>, StoreError> {
-    currencies(read, account)?
-        .into_iter()
-        .map(|currency| {
-            let (spent, held) = sides(read, now, account, &currency, window)?;
-            Ok((currency, spent, held))
-        })
-        .collect()
-}
-
-/// What is spent, and what is held.
-fn sides(
-    read: &dyn Read,
-    now: Timestamp,
-    account: &str,
-    currency: &str,
-    window: Duration,
-) -> Result<(Decimal, Decimal), StoreError> {
-    let (mut spent, mut held) = (Decimal::ZERO, Decimal::ZERO);
-    lines(read, account, currency, opening(now, window), &mut |_, line| {
-        let side = if line.held { &mut held } else { &mut spent };
-        *side = side.saturating_add(line.amount);
-    })?;
-    Ok((spent, held))
 }

@@ -101,8 +101,19 @@ fn what_is_held_counts_and_what_is_released_does_not() {
     let held = book.reserve(NOW, &[daily("6.00")]).unwrap();
     book.store.commit_blocking(move |tx| settle(tx, &held)).unwrap();
     book.exceeded(NOW, &[daily("6.00")]);
-    let rows = statement(&book.store, NOW, HOUR).unwrap();
-    assert_eq!(rows, [("agent:ag_1".into(), "EUR".into(), Decimal::new(600, 2), Decimal::ZERO)]);
+    let row = |window, limit| Row {
+        account: "agent:ag_1".into(),
+        currency: "EUR".into(),
+        window,
+        limit,
+        spent: Decimal::new(600, 2),
+        held: Decimal::ZERO,
+    };
+    assert_eq!(statement(&book.store, NOW, None, Some(HOUR)).unwrap(), [row(HOUR, None)]);
+    let limit = Some(Decimal::new(1000, 2));
+    assert_eq!(statement(&book.store, NOW, None, None).unwrap(), [row(24 * HOUR, limit)], "the window that is limited");
+    assert_eq!(statement(&book.store, NOW, Some("agent:ag_1"), None).unwrap(), [row(24 * HOUR, limit)]);
+    assert_eq!(statement(&book.store, NOW, Some("agent:ag_2"), None).unwrap(), []);
 }
 
 #[test]
@@ -110,7 +121,7 @@ fn a_refused_call_leaves_nothing_of_its_other_charges() {
     let book = Book::new();
     let small = charge("a", "1.00", "USD", vec![limit("5.00", "USD", Some(HOUR))]);
     book.exceeded(NOW, &[small, daily("10.01")]);
-    assert_eq!(statement(&book.store, NOW, HOUR).unwrap(), []);
+    assert_eq!(statement(&book.store, NOW, None, None).unwrap(), []);
 }
 
 #[test]

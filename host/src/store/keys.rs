@@ -49,13 +49,15 @@ pub enum Prefix {
     ApprovalOf,
     /// When approvals end and leave, by time and id.
     ApprovalExpiry,
+    /// The limits that the last charge came with, by account and currency.
+    Limit,
     /// Accepted definitions of tools, by server and tool.
     Pin,
 }
 
 impl Prefix {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Meta,
         Self::Agent,
         Self::Person,
@@ -73,6 +75,7 @@ impl Prefix {
         Self::Approval,
         Self::ApprovalOf,
         Self::ApprovalExpiry,
+        Self::Limit,
         Self::Pin,
     ];
 
@@ -97,6 +100,7 @@ impl Prefix {
             Self::Approval => b"approval/r/",
             Self::ApprovalOf => b"approval/o/",
             Self::ApprovalExpiry => b"approval/e/",
+            Self::Limit => b"limit/",
             Self::Pin => b"pin/",
         }
     }

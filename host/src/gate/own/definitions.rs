@@ -73,7 +73,7 @@ const SPENDING: &str = r#"{
   "inputSchema": {
     "type": "object",
     "properties": {
-      "window": {"type": "string", "description": "How far back: a whole number and `ms`, `s`, `m`, `h` or `d`; `24h` when it is left out.", "minLength": 1, "maxLength": 32}
+      "window": {"type": "string", "description": "How far back: a whole number and `ms`, `s`, `m`, `h` or `d`; the windows that are limited when it is left out.", "minLength": 1, "maxLength": 32}
     },
     "additionalProperties": false
   },
@@ -88,6 +88,7 @@ const SPENDING: &str = r#"{
             "account": {"type": "string"},
             "currency": {"type": "string"},
             "window": {"type": "string"},
+            "limit": {"type": ["string", "null"]},
             "spent": {"type": "string"},
             "held": {"type": "string"}
           },
