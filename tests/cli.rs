@@ -136,3 +136,19 @@ async fn two_gates_on_one_store_do_not_start() {
     assert!(said.stderr.contains(gate.folder().to_str().unwrap()), "{}", said.stderr);
     gate.agent("bob", "buyer", Door::Rest).await.call("market__list_deals", "{}").await.executed();
 }
+
+#[tokio::test]
+async fn a_command_waits_for_a_gate_that_is_starting() {
+    let mut gate = Setup::default().write();
+    for number in 0..3 {
+        let name = format!("agent-{number}");
+        let config = gate.folder().join("portcullis.toml");
+        let words = ["agent", "add", &name, "--role", "buyer", "--config", config.to_str().unwrap()];
+        // Whichever of them has the store first, the other waits for it.
+        let ((), said) = tokio::join!(gate.start(), run(&words));
+        assert_eq!(said.code, 0, "{said:?}");
+        gate.kill().await;
+    }
+    let listed = gate.cli(&["agent", "list", "--json"]).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+}

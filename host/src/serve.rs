@@ -67,6 +67,10 @@ pub enum StartError {
     Socket(#[from] SocketError),
 }
 
+/// How often a store that is in use is looked at again, and how long it is waited in between.
+const OPEN_LOOKS: usize = 50;
+const OPEN_PAUSE: Duration = Duration::from_millis(100);
+
 /// The path of the Unix socket in a data directory.
 #[must_use]
 pub fn socket_path(data: &Path) -> PathBuf {
@@ -93,6 +97,25 @@ pub fn open_store(data: &Path) -> Result<(Store, StoreKey), StartError> {
     let key = StoreKey::open_or_create(data)?;
     key.check_store(&store)?;
     Ok((store, key))
+}
+
+/// Opens the store of a gate that starts. A command that has it open is done in a moment; another gate is not.
+async fn open_patiently(data: &Path) -> Result<(Store, StoreKey), StartError> {
+    let mut looks = 0_usize;
+    loop {
+        let at = data.to_owned();
+        match task::blocking(move || open_store(&at)).await {
+            Err(StartError::Store { source: StoreError::Locked(_), .. }) if looks < OPEN_LOOKS => {
+                let socket = socket_path(data);
+                if socket::answers(&socket).await {
+                    return Err(SocketError::InUse(socket).into());
+                }
+                looks = looks.saturating_add(1);
+                tokio::time::sleep(OPEN_PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// A gate that runs.
@@ -130,13 +153,9 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
 /// # Errors
 /// As [`start`].
 pub async fn start_unlistening(config: Config, clock: Clock) -> Result<Running, StartError> {
-    let (data, directory, time) = (config.data.clone(), config.policies.clone(), clock.clone());
-    let opened = task::blocking(move || {
-        let (store, key) = open_store(&data)?;
-        let policies = Policies::start(&directory, store.clone(), time)?;
-        Ok::<_, StartError>((store, key, policies))
-    });
-    let (store, key, policies) = opened.await?;
+    let (store, key) = open_patiently(&config.data).await?;
+    let (directory, opened, time) = (config.policies.clone(), store.clone(), clock.clone());
+    let policies = task::blocking(move || Policies::start(&directory, opened, time)).await?;
     let unknown =
         idempotency::open_calls(&store).map_err(|source| StartError::Store { path: config.data.clone(), source })?;
     if !unknown.is_empty() {

@@ -1,6 +1,7 @@
 //! How commands reach the store: through the socket of the gate that runs on it, or else by opening it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -11,7 +12,7 @@ use crate::config::{Config, PERSON_CREDENTIAL};
 use crate::door::socket::{self, SocketError};
 use crate::identity::{self, Actor};
 use crate::serve::{self, StartError};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::task;
 
 /// Why a command did not reach the store.
@@ -47,13 +48,27 @@ fn actor(store: &Store) -> Result<Actor, ClientError> {
     })
 }
 
+/// How often a command looks again at a store that is in use and whose gate does not answer yet, and how long it waits
+/// in between: a gate that starts compiles its policies first, and another command is done in a moment.
+const LOOKS: usize = 200;
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+
 /// Runs a command on the gate of this configuration, running or not.
 pub(crate) async fn run(config: &Config, command: Command) -> Result<Value, ClientError> {
-    if let Some(answer) = ask(config, &command).await? {
-        return Ok(answer);
-    }
-    let data = config.data.clone();
-    let (store, key) = task::blocking(move || serve::open_store(&data)).await?;
+    let mut looks = 0_usize;
+    let (store, key) = loop {
+        if let Some(answer) = ask(config, &command).await? {
+            return Ok(answer);
+        }
+        let data = config.data.clone();
+        match task::blocking(move || serve::open_store(&data)).await {
+            Err(StartError::Store { source: StoreError::Locked(_), .. }) if looks < LOOKS => {
+                looks = looks.saturating_add(1);
+                tokio::time::sleep(LOOK_PAUSE).await;
+            }
+            opened => break opened?,
+        }
+    };
     let admin = Admin::on_store(store.clone(), Arc::new(key), Clock::system());
     let admin = admin.own_credential(!config.approvals_by_socket);
     let done = match actor(&store) {

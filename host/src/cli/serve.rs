@@ -56,6 +56,10 @@ pub(super) async fn run(config: &Path, words: Words) -> Result<(), Failure> {
     telemetry::start();
     let config = load(config)?;
     let mut signals = Signals::new()?;
+    if !words.json {
+        let out = out();
+        out.line(&out.tone(Tone::Quiet, "opening the store and compiling the policies …"))?;
+    }
     let running = serve::start(config, Clock::system()).await?;
     tokio::select! {
         () = signals.next() => {}

@@ -80,6 +80,11 @@ async fn bound(path: &Path) -> Result<Socket, SocketError> {
     Ok(Socket { listener, owner, path: path.to_owned() })
 }
 
+/// Whether a gate answers at `path`.
+pub async fn answers(path: &Path) -> bool {
+    UnixStream::connect(path).await.is_ok()
+}
+
 fn is_socket(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
