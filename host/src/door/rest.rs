@@ -11,6 +11,7 @@ use axum::response::Response;
 use super::body::{self, BodyError};
 use super::{Door, Pipeline, answer, credential};
 use crate::call::{Arguments, BadArguments, BadKey, IdempotencyKey, Origin};
+use crate::identity::Principal;
 use crate::json::JsonError;
 use crate::{call, limits};
 
@@ -22,11 +23,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// `GET /v1/tools`: the definitions of the tools that the caller sees.
 pub(super) async fn tools<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
-    let address = super::address(request.extensions());
-    let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+    let principal = match caller(&door, &mut request).await {
         Ok(principal) => principal,
-        Err(refused) => return answer::refusal(&refused),
+        Err(refused) => return refused,
     };
     match door.gate.tools(&principal, Origin::Rest, None).await {
         Ok(tools) => {
@@ -43,11 +42,9 @@ pub(super) async fn approval<G: Pipeline>(
     id: Result<Path<String>, PathRejection>,
     mut request: Request,
 ) -> Response {
-    let address = super::address(request.extensions());
-    let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+    let principal = match caller(&door, &mut request).await {
         Ok(principal) => principal,
-        Err(refused) => return answer::refusal(&refused),
+        Err(refused) => return refused,
     };
     let Ok(Path(id)) = id else {
         return answer::problem(StatusCode::BAD_REQUEST, "bad_path", "the approval's id is not UTF-8");
@@ -61,11 +58,9 @@ pub(super) async fn approval<G: Pipeline>(
 
 /// `GET /v1/audit/events`: what happened, newest first, a page at a time.
 pub(super) async fn events<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
-    let address = super::address(request.extensions());
-    let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+    let principal = match caller(&door, &mut request).await {
         Ok(principal) => principal,
-        Err(refused) => return answer::refusal(&refused),
+        Err(refused) => return refused,
     };
     let Ok(Query(parameters)) = Query::try_from_uri(request.uri()) else { return bad_query() };
     match door.gate.events(&principal, parameters, Origin::Rest).await {
@@ -76,17 +71,23 @@ pub(super) async fn events<G: Pipeline>(State(door): State<Door<G>>, mut request
 
 /// `GET /v1/spend`: what is spent and held.
 pub(super) async fn spending<G: Pipeline>(State(door): State<Door<G>>, mut request: Request) -> Response {
-    let address = super::address(request.extensions());
-    let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+    let principal = match caller(&door, &mut request).await {
         Ok(principal) => principal,
-        Err(refused) => return answer::refusal(&refused),
+        Err(refused) => return refused,
     };
     let Ok(Query(parameters)) = Query::try_from_uri(request.uri()) else { return bad_query() };
     match door.gate.spending(&principal, parameters, Origin::Rest).await {
         Ok(rows) => answer::json_text(StatusCode::OK, rows),
         Err(refused) => answer::refusal(&refused),
     }
+}
+
+/// Who asks.
+async fn caller<G: Pipeline>(door: &Door<G>, request: &mut Request) -> Result<Arc<Principal>, Response> {
+    let address = super::address(request.extensions());
+    let credential = credential::take(request.headers_mut());
+    let principal = door.gate.authenticate(credential, address, Origin::Rest).await;
+    principal.map_err(|refused| answer::refusal(&refused))
 }
 
 fn bad_query() -> Response {
@@ -99,11 +100,9 @@ pub(super) async fn call<G: Pipeline>(
     tool: Result<Path<String>, PathRejection>,
     mut request: Request,
 ) -> Response {
-    let address = super::address(request.extensions());
-    let credential = credential::take(request.headers_mut());
-    let principal = match door.gate.authenticate(credential, address, Origin::Rest).await {
+    let principal = match caller(&door, &mut request).await {
         Ok(principal) => principal,
-        Err(refused) => return answer::refusal(&refused),
+        Err(refused) => return refused,
     };
     let Ok(Path(tool)) = tool else {
         return answer::problem(StatusCode::BAD_REQUEST, "bad_path", "the tool's name is not UTF-8");
@@ -115,7 +114,7 @@ pub(super) async fn call<G: Pipeline>(
         key: key(&parts.headers),
         approval: approval_header(&parts.headers),
         origin: Origin::Rest,
-        address,
+        address: super::address(&parts.extensions),
         request_id: request_id(&parts.headers),
         session: None,
         server: None,
