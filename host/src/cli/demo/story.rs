@@ -31,14 +31,12 @@ pub(super) async fn tell(out: &Out, stage: &Stage) -> Result<(), Failure> {
     story.visibility().await?;
     story.reading().await?;
     story.once().await?;
-    story.conflict().await?;
     let approved = story.approval().await?;
     story.caps().await?;
     story.quiet_hours().await?;
     story.allowlist().await?;
     story.endless_policy().await?;
     story.changed_tool().await?;
-    story.book()?;
     story.record(&approved).await?;
     if story.teller.end()? { Ok(()) } else { Err(Failure::No) }
 }

@@ -25,11 +25,12 @@ impl Story<'_> {
             setting(&open, NEAR, "market__create_listing"),
             setting(&later, FAR, "market__vote_deal"),
         );
-        let what = format!(
-            "adds `quiet-hours`: no listings {} to {} in {NEAR}, no votes {} to {} in {FAR}",
+        self.add_policy("adds `quiet-hours` to policies.toml", &policy).await?;
+        let hours = format!(
+            "no listings from {} to {} in {NEAR}, no votes from {} to {} in {FAR}",
             open.0, open.1, later.0, later.1
         );
-        self.add_policy(&what, &policy).await?;
+        self.teller.sentence(&hours)?;
         let listing = json!({ "title": "Bicycle", "price": "80", "currency": "EUR" });
         self.call(Who::Trader, "market__create_listing", &listing, None, Expected::Told("denied")).await?;
         self.call(Who::Trader, "market__vote_deal", &json!({ "deal_id": "deal-1" }), None, Expected::Done).await?;

@@ -12,22 +12,17 @@ use super::Story;
 use crate::audit::tree::{Hash, leaf_hash, verify_inclusion};
 
 impl Story<'_> {
-    pub(super) fn book(&mut self) -> Result<(), Failure> {
-        self.teller.chapter(
-            "The marketplace kept a book of its own",
-            "It asks nobody for permission, and writes down everything that it executes.",
-        )?;
-        let (found, wanted) = (self.stage.writes()?, self.writes);
-        let what = format!("market.json has {found} writes, and {wanted} calls of agents were answered with done");
-        Ok(self.teller.check(found == wanted, &what, &format!("{found} of {wanted}"), found == wanted)?)
-    }
-
     /// The audit log, and a proof that a call is in it.
     pub(super) async fn record(&mut self, call: &str) -> Result<(), Failure> {
         self.teller.chapter(
             "All of it is in the audit log",
             "Its entries are the leaves of a Merkle tree: whoever has kept the root sees that none was changed.",
         )?;
+        let (found, wanted) = (self.stage.writes()?, self.writes);
+        let what = format!("the marketplace's own book, market.json: {found} writes, and {wanted} calls were told `done`");
+        let outcome = if found == wanted { "the same" } else { "NOT the same" };
+        self.teller.check(found == wanted, &what, outcome, found == wanted)?;
+
         let owner = &self.stage.owner;
         let page = owner.get("/v1/audit/events?limit=1000").await?;
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
@@ -38,13 +33,12 @@ impl Story<'_> {
             *count = count.saturating_add(1);
         }
         let counts: Vec<String> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
-        self.teller.sentence(&counts.join(", "))?;
-
         let report = owner.get("/v1/audit/verify").await?;
         let ok = report.get("ok") == Some(&Value::Bool(true));
         let what = format!("{}, the owner: GET /v1/audit/verify", owner.name);
         let outcome = if ok { "every entry and every node fits" } else { "NOT what was written" };
         self.teller.check(ok, &what, &format!("{} entries, {outcome}", show::cell(report.get("entries"))), ok)?;
+        self.teller.sentence(&counts.join(", "))?;
 
         let proofs = owner.get(&format!("/v1/audit/proof/inclusion?id={call}")).await?;
         let proof = proofs.as_array().and_then(|proofs| proofs.last()).cloned().unwrap_or_default();
@@ -57,7 +51,7 @@ impl Story<'_> {
         self.teller.check(proven, &what, outcome, proven)?;
         let at = format!("entry {} of {}", text("index"), text("tree_size"));
         self.teller.detail(Tone::Quiet, &format!("leaf {}  {at}", text("leaf_hash")))?;
-        self.teller.detail(Tone::Quiet, &format!("path {}", short.join(" ")))?;
+        self.teller.detail(Tone::Quiet, &format!("path {}…", short.join("… ")))?;
         Ok(self.teller.detail(Tone::Quiet, &format!("root {}", text("root")))?)
     }
 }

@@ -23,7 +23,7 @@ impl Story<'_> {
     pub(super) async fn endless_policy(&mut self) -> Result<(), Failure> {
         self.teller.chapter(
             "A policy that never ends shuts the gate",
-            "Who cannot be asked does not agree: no error is ever taken for a yes, also where nothing is written.",
+            "What cannot be decided is refused, reading too: no error is ever taken for a yes.",
         )?;
         let good = self.policies.clone();
         std::fs::write(self.stage.config.policies.join("endless.wasm"), ENDLESS)?;
