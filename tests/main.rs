@@ -20,6 +20,7 @@ mod bundled;
 mod caps;
 mod cli;
 mod doctor;
+mod demo;
 mod exactness;
 mod foreign;
 mod history;

@@ -267,9 +267,14 @@ impl Catalog {
 
     /// Returns when every server was tried once.
     pub async fn settled(&self) {
+        self.until(|catalog| catalog.problems().is_some()).await;
+    }
+
+    /// Returns when something is so: asked now, and after each look at a server.
+    pub async fn until(&self, so: impl Fn(&Self) -> bool) {
         loop {
             let tried = self.0.tried.notified();
-            if self.problems().is_some() {
+            if so(self) {
                 return;
             }
             tried.await;

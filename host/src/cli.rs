@@ -90,6 +90,8 @@ enum Word {
 struct Marketplace {
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    descriptions: Option<PathBuf>,
 }
 
 /// How long what still runs at the end has to be dropped.
@@ -165,7 +167,8 @@ async fn run(command: Command) -> Result<(), Failure> {
         Word::Tool(words) => tool::run(config, words).await,
         Word::Policy(words) => policy::run(config, words).await,
         Word::ExampleMarketplace(words) => {
-            marketplace::serve_stdio(words.state).await.map_err(|error| Failure::Said(error.to_string()))
+            let files = marketplace::Files { state: words.state, descriptions: words.descriptions };
+            marketplace::serve_stdio(files).await.map_err(|error| Failure::Said(error.to_string()))
         }
     }
 }

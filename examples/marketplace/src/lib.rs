@@ -4,6 +4,7 @@
 //! - `exact`: the transport. Keeps the text of every call's arguments as it came.
 //! - `server`: the MCP side: lists the tools, calls them, turns outcomes into results.
 //! - `tools`: what the thirteen tools are called, take and promise.
+//! - `descriptions`: other words for what they promise, which can change while it runs.
 //! - `market`: what they do, as pure changes of a [`State`].
 //! - `file`: where the state is kept, safe against a crash and a second process.
 #![forbid(unsafe_code)]
@@ -15,12 +16,15 @@ use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+mod descriptions;
 mod exact;
 mod file;
 mod market;
 mod server;
 mod tools;
 
+use descriptions::Descriptions;
+pub use descriptions::DescriptionsError;
 pub use file::{StateError, StateFile};
 pub use market::{Executed, Failure, State};
 
@@ -30,6 +34,9 @@ pub enum Error {
     /// The state file cannot be used.
     #[error("the marketplace cannot use its state file")]
     State(#[from] StateError),
+    /// The file of descriptions cannot be used.
+    #[error("the marketplace cannot use its descriptions")]
+    Descriptions(#[from] DescriptionsError),
     /// No MCP client came to terms with it.
     #[error("the MCP connection did not start")]
     Start(#[source] Box<ServerInitializeError>),
@@ -38,28 +45,37 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
+/// The files of a marketplace.
+#[derive(Clone, Debug, Default)]
+pub struct Files {
+    /// Where the state is kept. Without it, nowhere: every call then meets an empty marketplace.
+    pub state: Option<PathBuf>,
+    /// Other descriptions of tools: a JSON object with the names of tools and their texts. A client that listens is told
+    /// when it changes.
+    pub descriptions: Option<PathBuf>,
+}
+
 /// Serves on standard input and output until the client closes them.
 ///
-/// The state is kept in `state`, or nowhere: every call then meets an empty marketplace.
-///
 /// # Errors
-/// When the state file cannot be used or the client does not speak MCP.
-pub async fn serve_stdio(state: Option<PathBuf>) -> Result<(), Error> {
-    serve(tokio::io::stdin(), tokio::io::stdout(), state).await
+/// When a file cannot be used or the client does not speak MCP.
+pub async fn serve_stdio(files: Files) -> Result<(), Error> {
+    serve(tokio::io::stdin(), tokio::io::stdout(), files).await
 }
 
 /// Serves on any pair of streams: one JSON-RPC message a line.
 ///
 /// # Errors
 /// As [`serve_stdio`].
-pub async fn serve<R, W>(read: R, write: W, state: Option<PathBuf>) -> Result<(), Error>
+pub async fn serve<R, W>(read: R, write: W, files: Files) -> Result<(), Error>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let file = state.map(StateFile::open).transpose()?.map(Arc::new);
+    let file = files.state.map(StateFile::open).transpose()?.map(Arc::new);
+    let descriptions = files.descriptions.map(Descriptions::open).transpose()?;
     let transport = exact::ExactTransport::new(read, write);
-    let service = match server::Marketplace::new(file).serve(transport).await {
+    let service = match server::Marketplace::new(file, descriptions).serve(transport).await {
         Ok(service) => service,
         // A client that leaves before it says anything is no error.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),

@@ -1,27 +1,29 @@
-//! `marketplace [--state FILE]`: the marketplace on standard input and output.
+//! `marketplace [--state FILE] [--descriptions FILE]`: the marketplace on standard input and output.
 #![forbid(unsafe_code)]
 
 use std::error::Error as _;
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: marketplace [--state FILE]\n\nAn MCP server on standard input and output. Without --state it keeps nothing.\n";
+use marketplace::Files;
+
+const USAGE: &str = "usage: marketplace [--state FILE] [--descriptions FILE]
+
+An MCP server on standard input and output. Without --state it keeps nothing.
+With --descriptions it describes its tools as FILE says: a JSON object with their names and texts.
+";
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    let state = match (words.next(), words.next(), words.next()) {
-        (None, _, _) => None,
-        (Some(flag), Some(file), None) if flag == "--state" => Some(PathBuf::from(file)),
-        (Some(flag), None, _) if flag == "--help" => {
-            say(&mut std::io::stdout(), USAGE);
-            return ExitCode::SUCCESS;
-        }
-        _ => {
-            say(&mut std::io::stderr(), USAGE);
-            return ExitCode::from(2);
-        }
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if words.iter().any(|word| word == "--help") {
+        say(&mut std::io::stdout(), USAGE);
+        return ExitCode::SUCCESS;
+    }
+    let Some(files) = files(words) else {
+        say(&mut std::io::stderr(), USAGE);
+        return ExitCode::from(2);
     };
-    match run(state) {
+    match run(files) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => {
             say(&mut std::io::stderr(), &format!("marketplace: {text}\n"));
@@ -30,13 +32,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(state: Option<PathBuf>) -> Result<(), String> {
+/// What the words say; none when they make no sense.
+fn files(words: Vec<OsString>) -> Option<Files> {
+    let (mut files, mut words) = (Files::default(), words.into_iter());
+    while let Some(word) = words.next() {
+        let file = match word.to_str()? {
+            "--state" => &mut files.state,
+            "--descriptions" => &mut files.descriptions,
+            _ => return None,
+        };
+        if file.replace(words.next()?.into()).is_some() {
+            return None;
+        }
+    }
+    Some(files)
+}
+
+fn run(files: Files) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let ended = runtime.block_on(marketplace::serve_stdio(state));
+    let ended = runtime.block_on(marketplace::serve_stdio(files));
     // A read of standard input may still be waiting in a thread of its own.
     runtime.shutdown_background();
     ended.map_err(|error| {

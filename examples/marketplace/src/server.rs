@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode, ErrorData, Implementation,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{RoleServer, ServerHandler};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::descriptions::Descriptions;
 use crate::exact::ExactArguments;
 use crate::file::{StateError, StateFile};
 use crate::market::{Failure, State};
@@ -19,11 +20,12 @@ use crate::tools;
 /// The server.
 pub(crate) struct Marketplace {
     file: Option<Arc<StateFile>>,
+    descriptions: Option<Descriptions>,
 }
 
 impl Marketplace {
-    pub(crate) fn new(file: Option<Arc<StateFile>>) -> Self {
-        Self { file }
+    pub(crate) fn new(file: Option<Arc<StateFile>>, descriptions: Option<Descriptions>) -> Self {
+        Self { file, descriptions }
     }
 }
 
@@ -37,7 +39,12 @@ fn call(file: Option<&StateFile>, tool: &str, arguments: &RawValue) -> Result<Re
 
 impl ServerHandler for Marketplace {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let tools = ServerCapabilities::builder().enable_tools();
+        let capabilities = match self.descriptions {
+            Some(_) => tools.enable_tool_list_changed().build(),
+            None => tools.build(),
+        };
+        let mut info = ServerConfig::new(capabilities);
         info.server_info = Implementation::new("marketplace", env!("CARGO_PKG_VERSION"));
         info
     }
@@ -47,7 +54,26 @@ impl ServerHandler for Marketplace {
         _page: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(tools::all()))
+        let mut all = tools::all();
+        if let Some(descriptions) = &self.descriptions {
+            descriptions.describe(&mut all).map_err(internal)?;
+        }
+        Ok(ListToolsResult::with_all_items(all))
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        // What was not advertised is taken out of it again.
+        self.descriptions.as_ref().map(|_| requested.clone())
+    }
+
+    async fn listen(&self, client: SubscriptionContext) -> Result<(), ErrorData> {
+        let Some(descriptions) = &self.descriptions else { return Ok(()) };
+        loop {
+            tokio::select! {
+                () = client.cancelled() => return Ok(()),
+                () = descriptions.changed() => client.sink().notify_tool_list_changed().await.map_err(internal)?,
+            }
+        }
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {

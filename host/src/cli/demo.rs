@@ -1,91 +1,66 @@
 //! `portcullis demo`: the whole story with real parts. The store is a real one in a temporary directory, the upstream is a
-//! real MCP server in a process of its own, and the agents are real MCP clients over HTTP.
+//! real MCP server in a process of its own, the agents are real MCP clients, and persons come in at their own door over
+//! HTTP with credentials of their own. What is told is what was answered, and each answer is held against what it should be.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::Args;
-use serde_json::{Value, json};
 
+use super::serve::Signals;
 use super::show::Tone;
-use super::{Failure, audit, init, out};
-use crate::admin::{Admin, Command};
-use crate::clock::Clock;
-use crate::config::Config;
-use crate::identity::{Actor, NewAgent};
-use crate::serve::{self, Running};
+use super::{Failure, out};
 use crate::telemetry;
 
 mod agent;
+mod keep;
+mod person;
+mod stage;
 mod story;
+mod teller;
 
-use agent::Agent;
+use stage::Stage;
 
 #[derive(Debug, Args)]
-pub(super) struct Words {}
+pub(super) struct Words {
+    /// Afterwards let the gate run on, and say how to use it
+    #[arg(long)]
+    keep: bool,
+}
 
-pub(super) async fn run(_: Words) -> Result<(), Failure> {
+pub(super) async fn run(words: Words) -> Result<(), Failure> {
     if std::env::var_os("PORTCULLIS_LOG").is_some() {
         telemetry::start();
     }
-    let directory = tempfile::tempdir()?;
-    let file = init::write(directory.path())?;
-    let mut config = Config::load(&file)?;
-    config.listen = ([127, 0, 0, 1], 0).into();
-    config.admin = config.listen;
-    let out = out();
-    out.line(&format!(
-        "{} a gate, its store and a marketplace in {}",
-        out.tone(Tone::Loud, "Starting"),
-        directory.path().display()
-    ))?;
-    let running = serve::start(config, Clock::system()).await?;
-    running.settled().await;
-    let told = tell(&running, directory.path()).await;
-    running.stop().await;
-    told
+    let mut signals = Signals::new()?;
+    let directory = tempfile::tempdir().map_err(|error| cannot("make a temporary directory", &error))?;
+    let done = play(directory.path(), words.keep, &mut signals).await;
+    directory.close().map_err(|error| cannot("remove the temporary directory", &error))?;
+    done
 }
 
-async fn tell(running: &Running, directory: &Path) -> Result<(), Failure> {
+async fn play(directory: &Path, keep: bool, signals: &mut Signals) -> Result<(), Failure> {
     let out = out();
-    let readiness = running.gate.readiness();
-    if !readiness.ready || readiness.degraded {
-        return Err(Failure::Said(format!("the gate is not ready: {}", readiness.reasons.join("; "))));
+    let place = directory.display();
+    out.line(&format!("{} a gate, its store and a marketplace in {place}", out.tone(Tone::Loud, "Starting")))?;
+    let stage = Stage::set(directory).await?;
+    let told = tokio::select! {
+        told = story::tell(&out, &stage) => told,
+        () = signals.next() => Err(Failure::Said("the demo was stopped before its end".into())),
+    };
+    let done = match told {
+        Ok(()) if keep => keep::run(&out, &stage, signals).await,
+        told => told,
+    };
+    tokio::select! {
+        () = stage.running.stop() => done,
+        () = signals.next() => done,
     }
-    let admin = Admin::on_gate(Arc::clone(&running.gate), Arc::clone(&running.key));
-    let Some(at) = running.listening else { return Err(said("the gate has no door for agents")) };
-    let url = format!("http://{}/mcp", at.agents);
-    let reader = connect(&admin, &url, "scout", "reader").await?;
-    let trader = connect(&admin, &url, "trader", "trader").await?;
-    let wrong = story::tell(&out, &reader, &trader, &directory.join("market.json")).await?;
-
-    out.line("")?;
-    out.line(&out.tone(Tone::Loud, "The audit log"))?;
-    let entries = admin.run(&Actor::this_user(), Command::AuditTail { count: 100 }).await.map_err(said)?;
-    for entry in entries.as_array().into_iter().flatten() {
-        out.line(&audit::line(&out, entry))?;
-    }
-    let report = admin.run(&Actor::this_user(), Command::AuditVerify).await.map_err(said)?;
-    let verified = report.get("ok") == Some(&json!(true));
-    let word = if verified { out.tone(Tone::Good, "verified") } else { out.tone(Tone::Bad, "NOT VERIFIED") };
-    let text = |key: &str| super::show::cell(report.get(key));
-    out.line(&format!("{word}  {} entries, Merkle root {}", text("entries"), text("root")))?;
-    out.line("")?;
-    if wrong == 0 && verified {
-        Ok(out.line(&out.tone(Tone::Good, "Everything was as it should be."))?)
-    } else {
-        out.line(&out.tone(Tone::Bad, &format!("{wrong} answers were not as they should be.")))?;
-        Err(Failure::No)
-    }
-}
-
-async fn connect(admin: &Admin, url: &str, name: &str, role: &str) -> Result<Agent, Failure> {
-    let new = NewAgent { name: name.into(), roles: vec![role.into()], owner: None, trust: 50 };
-    let added = admin.run(&Actor::this_user(), Command::AgentAdd(new)).await.map_err(said)?;
-    let key = added.get("key").and_then(Value::as_str).unwrap_or_default();
-    Agent::connect(name, url, key).await
 }
 
 fn said(error: impl std::fmt::Display) -> Failure {
     Failure::Said(error.to_string())
+}
+
+fn cannot(what: &str, error: &std::io::Error) -> Failure {
+    Failure::Said(format!("the demo cannot {what}: {error}"))
 }

@@ -92,7 +92,7 @@ pub(super) fn write(directory: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Registers the first owner; the key that comes back is nowhere else.
-async fn owner(config: &Config, name: &str) -> Result<zeroize::Zeroizing<String>, Failure> {
+pub(super) async fn owner(config: &Config, name: &str) -> Result<zeroize::Zeroizing<String>, Failure> {
     let (store, _key) = serve::open_store(&config.data)?;
     let now = Clock::system().now();
     let id = CorrelationId::random().map_err(|error| Failure::Said(error.to_string()))?;

@@ -235,7 +235,7 @@ fn indented(before: &str, value: &json::Value, level: usize, lines: &mut Vec<Str
 }
 
 /// A text that a person decides on: nothing in it acts on the terminal, and nothing in it is invisible.
-fn legible(text: &str) -> String {
+pub(super) fn legible(text: &str) -> String {
     let escaped = |c: char| if invisible(c) { c.escape_unicode().to_string() } else { c.to_string() };
     show::plain(text).chars().map(escaped).collect()
 }

@@ -14,6 +14,7 @@ use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
@@ -161,8 +162,9 @@ pub async fn request(
         .map_err(|source| SocketError::Broken { path: path.to_owned(), source })
 }
 
-async fn converse(
-    stream: UnixStream,
+/// One request on a stream to a gate, and its answer, as [`request`].
+pub(crate) async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     method: Method,
     uri: &str,
     body: Option<serde_json::Value>,

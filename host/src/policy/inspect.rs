@@ -83,7 +83,7 @@ pub(super) fn open(engine: &Engine, directory: &Path) -> Result<PolicySet, Vec<P
     match file::read(directory).content {
         Content::Absent(problem) => Err(vec![problem]),
         Content::Broken(problems) => Err(problems),
-        Content::Written(written) => PolicySet::load(engine, written, 1),
+        Content::Written(written) => PolicySet::load(engine, written, 1, None),
     }
 }
 

@@ -199,7 +199,7 @@ impl Reloader {
             Content::Broken(problems) => Err(self.refuse(force, identity, problems, by)),
             Content::Written(written) => {
                 let next = force.highest.saturating_add(1);
-                match PolicySet::load(&self.engine, written, next) {
+                match PolicySet::load(&self.engine, written, next, self.last.as_deref()) {
                     Ok(set) => self.put(set, force, by),
                     Err(problems) => Err(self.refuse(force, identity, problems, by)),
                 }
@@ -302,7 +302,7 @@ impl Reloader {
     fn load_kept(&self, kept: KeptSet) -> Result<Arc<PolicySet>, ReloadError> {
         let (generation, digest) = (kept.generation, kept.digest.clone());
         let written = kept::written(&self.store, kept)?;
-        let set = PolicySet::load(&self.engine, written, generation).map_err(ReloadError::Problems)?;
+        let set = PolicySet::load(&self.engine, written, generation, self.last.as_deref()).map_err(ReloadError::Problems)?;
         if set.digest() != digest {
             let damaged = format!("the kept policy set of generation {generation} is not what was kept");
             return Err(StoreError::Damaged(damaged).into());

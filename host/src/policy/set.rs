@@ -64,6 +64,12 @@ impl Entry {
         self.tools.as_ref().is_none_or(|tools| tools.is_match(tool))
     }
 
+    /// What it was loaded as, for another set.
+    fn loaded(&self) -> Loaded {
+        let Listed { description, not_snapshotted, .. } = self.listed.clone();
+        Loaded { sandbox: self.sandbox.clone(), description, not_snapshotted }
+    }
+
     /// Whether its verdict counts.
     pub(super) fn enforces(&self) -> bool {
         self.listed.mode == Mode::Enforce
@@ -71,16 +77,23 @@ impl Entry {
 }
 
 impl PolicySet {
-    /// Makes policies ready to decide, and runs their test vectors.
+    /// Makes policies ready to decide, and runs their test vectors. What another set of this engine has ready, the same
+    /// component with the same settings, is not compiled and configured again.
     ///
     /// # Errors
     /// Everything that is wrong with them: a set is whole, or it is not.
-    pub(super) fn load(engine: &Engine, written: Vec<Written>, generation: u64) -> Result<Self, Vec<Problem>> {
+    pub(super) fn load(
+        engine: &Engine,
+        written: Vec<Written>,
+        generation: u64,
+        ready: Option<&Self>,
+    ) -> Result<Self, Vec<Problem>> {
+        let ready = ready.map_or(&[][..], |set| set.policies.as_slice());
         let mut problems = Vec::new();
         let mut policies = Vec::with_capacity(written.len());
         for policy in written {
             let name = policy.name.clone();
-            match entry(engine, policy) {
+            match entry(engine, policy, ready) {
                 Ok(entry) => policies.push(entry),
                 Err(messages) => {
                     let policy = |message| Problem { policy: Some(name.clone()), message };
@@ -127,18 +140,22 @@ impl PolicySet {
     }
 }
 
-fn entry(engine: &Engine, written: Written) -> Result<Entry, Vec<String>> {
+fn entry(engine: &Engine, written: Written, ready: &[Entry]) -> Result<Entry, Vec<String>> {
     let Written { name, module, mode, patterns, tools, settings, bytes, vectors } = written;
     let (digest, settings_digest) = (sha256(&bytes), sha256(settings.as_bytes()));
     let component = Arc::clone(&bytes);
-    let Loaded { sandbox, description, not_snapshotted } =
-        load::load(engine, bytes, Arc::clone(&settings)).map_err(|error| match error {
-            LoadError::Settings(problems) => problems
-                .into_iter()
-                .map(|problem| format!("its settings at `{}`: {}", problem.pointer, problem.message))
-                .collect(),
-            error => vec![format!("the module `{module}` does not load: {error}")],
-        })?;
+    let same = |entry: &&Entry| entry.listed.digest == digest && entry.listed.settings_digest == settings_digest;
+    let loaded = match ready.iter().find(same) {
+        Some(entry) => Ok(entry.loaded()),
+        None => load::load(engine, bytes, Arc::clone(&settings)),
+    };
+    let Loaded { sandbox, description, not_snapshotted } = loaded.map_err(|error| match error {
+        LoadError::Settings(problems) => problems
+            .into_iter()
+            .map(|problem| format!("its settings at `{}`: {}", problem.pointer, problem.message))
+            .collect(),
+        error => vec![format!("the module `{module}` does not load: {error}")],
+    })?;
     if let Some((file, text)) = vectors {
         passes(engine, &component, &file, &text)?;
     }

@@ -9,20 +9,21 @@ use serde_json::Value;
 
 use super::super::Failure;
 use super::said;
+use super::stage::Key;
 
 /// An agent that is connected.
 pub(super) struct Agent {
-    pub(super) name: String,
+    pub(super) name: &'static str,
     client: RunningService<RoleClient, ()>,
 }
 
 impl Agent {
-    pub(super) async fn connect(name: &str, url: &str, key: &str) -> Result<Self, Failure> {
-        let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(key);
+    pub(super) async fn connect(key: &Key, url: &str) -> Result<Self, Failure> {
+        let config = StreamableHttpClientTransportConfig::with_uri(url).auth_header(&key.key);
         let transport = StreamableHttpClientTransport::from_config(config);
         let lifecycle = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
         let client = serve_client_with_lifecycle((), transport, lifecycle).await.map_err(said)?;
-        Ok(Self { name: name.to_owned(), client })
+        Ok(Self { name: key.name, client })
     }
 
     /// The names of the tools that it sees.

@@ -1,0 +1,124 @@
+//! Everything that the story needs, before it begins: what `portcullis init` makes, a gate that runs on it, and the people.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::super::{Failure, agent, init};
+use super::person::Person;
+use super::{cannot, said};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::serve::{self, Running};
+
+/// What `init` writes, and what the demo needs instead: ports that are free, and descriptions that can change.
+const CHANGES: [(&str, &str); 2] = [
+    ("\nlisten   = \"127.0.0.1:8787\" ", "\nadmin    = \"127.0.0.1:0\"\nlisten   = \"127.0.0.1:0\" "),
+    ("\"--state\", \"market.json\"]", "\"--state\", \"market.json\", \"--descriptions\", \"descriptions.json\"]"),
+];
+
+/// An agent's name and key.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) key: String,
+}
+
+/// A gate that runs, and who is there.
+pub(super) struct Stage {
+    pub(super) running: Running,
+    pub(super) config: Config,
+    /// The configuration file.
+    pub(super) file: PathBuf,
+    /// Where agents come in: the address of the MCP door.
+    pub(super) url: String,
+    /// Runs the gate.
+    pub(super) owner: Person,
+    /// Decides on approvals.
+    pub(super) approver: Person,
+    /// With the role `reader`.
+    pub(super) scout: Key,
+    /// With the role `trader`.
+    pub(super) trader: Key,
+    /// The same, with an account of its own.
+    pub(super) buyer: Key,
+}
+
+impl Stage {
+    pub(super) async fn set(directory: &Path) -> Result<Self, Failure> {
+        let file = init::write(directory)?;
+        let mut text = fs::read_to_string(&file).map_err(|error| cannot("read its configuration", &error))?;
+        for (from, to) in CHANGES {
+            if text.matches(from).count() != 1 {
+                return Err(said(format!("the configuration that `init` makes has not once {from:?}")));
+            }
+            text = text.replace(from, to);
+        }
+        fs::write(&file, text).map_err(|error| cannot("write its configuration", &error))?;
+        fs::write(descriptions(directory), "{}").map_err(|error| cannot("write the descriptions", &error))?;
+        let config = Config::load(&file)?;
+        let key = init::owner(&config, "olivia").await?;
+        let running = serve::start(config.clone(), Clock::system()).await?;
+        running.settled().await;
+        match people(&running, key.as_str()).await {
+            Ok((url, owner, approver, [scout, trader, buyer])) => {
+                Ok(Self { running, config, file, url, owner, approver, scout, trader, buyer })
+            }
+            Err(error) => {
+                running.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The folder of the configuration, where the marketplace runs, too.
+    pub(super) fn folder(&self) -> &Path {
+        &self.config.folder
+    }
+
+    /// What the marketplace says it executed: every tool that is not only read.
+    pub(super) fn writes(&self) -> Result<usize, Failure> {
+        let text = fs::read(self.folder().join("market.json"));
+        let state: Value = serde_json::from_slice(&text.map_err(|error| cannot("read the marketplace's book", &error))?)
+            .map_err(said)?;
+        let executed = state.get("executed").and_then(Value::as_array).ok_or_else(|| said("the book is empty"))?;
+        Ok(executed.iter().filter(|one| one.get("tool") != Some(&json!("list_deals"))).count())
+    }
+
+    /// The marketplace describes a tool in other words.
+    pub(super) fn describe(&self, tool: &str, text: &str) -> Result<(), Failure> {
+        replace(&descriptions(self.folder()), json!({ tool: text }).to_string().as_bytes())
+    }
+}
+
+async fn people(running: &Running, key: &str) -> Result<(String, Person, Person, [Key; 3]), Failure> {
+    let readiness = running.gate.readiness();
+    if !readiness.ready || readiness.degraded {
+        return Err(said(format!("the gate is not ready: {}", readiness.reasons.join("; "))));
+    }
+    let Some(at) = running.listening else { return Err(said("the gate has no door for agents")) };
+    let owner = Person::new("olivia", at.owners, key);
+    let added = owner.post("/v1/persons", json!({ "name": "ben", "kind": "approver" })).await?;
+    let approver = Person::new("ben", at.owners, &key_of(&added)?);
+    let agent = async |name, role: &str| {
+        let new = json!({ "name": name, "roles": [role], "owner": null, "trust": agent::TRUST });
+        let added = owner.post("/v1/agents", new).await?;
+        Ok::<_, Failure>(Key { name, key: key_of(&added)? })
+    };
+    let agents = [agent("scout", "reader").await?, agent("trader", "trader").await?, agent("buyer", "trader").await?];
+    Ok((format!("http://{}/mcp", at.agents), owner, approver, agents))
+}
+
+fn key_of(added: &Value) -> Result<String, Failure> {
+    added.get("key").and_then(Value::as_str).map(str::to_owned).ok_or_else(|| said("the gate gave no key"))
+}
+
+fn descriptions(folder: &Path) -> PathBuf {
+    folder.join("descriptions.json")
+}
+
+/// Puts a whole file in the place of another: nobody reads half of it.
+pub(super) fn replace(file: &Path, content: &[u8]) -> Result<(), Failure> {
+    let next = file.with_extension("next");
+    fs::write(&next, content).and_then(|()| fs::rename(&next, file)).map_err(|error| cannot("write a file", &error))
+}
