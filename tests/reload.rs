@@ -247,10 +247,12 @@ async fn a_rollback_stays_over_a_restart_until_the_directory_changes() {
     let buyer = buyer.moved_to(gate.url());
     degraded(&gate, "rolled back").await;
     decided_by(&buyer, 1).await;
-    assert_eq!(reload(&gate).await["changed"], false);
     assert_eq!(listed(&gate).await["generation"], 1);
-    write(&gate, policies(3, false));
+    assert_eq!(reload(&gate).await["changed"], true, "somebody who says so takes it after all");
     in_force(&gate, 3).await;
+    assert_eq!(gate.cli(&["policy", "rollback", "--json"]).await.json()["generation"], 1);
+    write(&gate, policies(3, false));
+    in_force(&gate, 4).await;
     buyer.call(DEAL, &market::deal("b")).await.refused("unknown_tool");
     let audit = about_policies(&gate).await;
     let rollback = audit.iter().find(|entry| entry["action"] == "policy.rollback").unwrap();

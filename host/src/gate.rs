@@ -272,6 +272,9 @@ impl Gate {
                 found.push(format!("policy `{}` is never asked: no tool is called `{patterns}`", policy.name));
             }
         }
+        if let Ok(set) = self.policies.set() {
+            found.extend(set.unheeded(&names));
+        }
         for name in self.catalog.configured().filter(|name| !names.contains(name)) {
             found.push(format!("[[tool]] `{name}` has no effect: no tool is called so"));
         }

@@ -73,10 +73,9 @@ impl Descriptions {
     }
 
     fn read(&self) -> Result<Texts, DescriptionsError> {
-        let text = std::fs::read(&self.path)
-            .map_err(|source| DescriptionsError::Io { path: self.path.clone(), source })?;
-        serde_json::from_slice(&text)
-            .map_err(|source| DescriptionsError::Content { path: self.path.clone(), source })
+        let text =
+            std::fs::read(&self.path).map_err(|source| DescriptionsError::Io { path: self.path.clone(), source })?;
+        serde_json::from_slice(&text).map_err(|source| DescriptionsError::Content { path: self.path.clone(), source })
     }
 
     /// Whether that was news.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Admin, AdminError};
 use crate::approval::Approvals;
-use crate::audit::{self, Status as AuditStatus};
+use crate::audit::{self, Entry, Status as AuditStatus};
 use crate::idempotency::{self, Open};
 use crate::identity::Actor;
 use crate::ledger;
@@ -31,10 +31,10 @@ impl Admin {
         let now = self.clock.now();
         let (layer, approvals) = (idempotency::Idempotency::new(self.key.clone()), Approvals::new(self.key.clone()));
         let status = if executed { AuditStatus::Completed } else { AuditStatus::Failed };
-        let entry = self
-            .entry(actor, "outcome.resolve")?
-            .with_status(status)
-            .metadata("outcome", shown(&open))
+        // It is a part of what is told of the call.
+        let entry = Entry::of_call(now, &open.call, &open.tool, status)
+            .actor(actor)
+            .metadata("resolved", shown(&open))
             .metadata("executed", executed);
         let resolved = self
             .store

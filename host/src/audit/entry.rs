@@ -125,17 +125,16 @@ impl Entry {
         }
     }
 
+    /// An entry about a call of which only the id is known.
+    #[must_use]
+    pub fn of_call(at: Timestamp, id: &str, action: &str, status: Status) -> Self {
+        Self { correlation_id: mask::text(id), ..Self::new(at, CorrelationId::NONE, action, status) }
+    }
+
     /// The same entry at another moment.
     #[must_use]
     pub fn moved_to(mut self, at: Timestamp) -> Self {
         self.timestamp = at;
-        self
-    }
-
-    /// The same entry with another status.
-    #[must_use]
-    pub fn with_status(mut self, status: Status) -> Self {
-        self.status = status;
         self
     }
 

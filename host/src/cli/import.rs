@@ -59,7 +59,7 @@ pub(super) fn run(config: &Path, words: Words) -> Result<(), Failure> {
     } else {
         out.line(toml.trim_end())?;
     }
-    for line in advice(&imported) {
+    for line in advice(config, &imported) {
         out.line(&line)?;
     }
     Ok(())
@@ -78,7 +78,7 @@ fn bounded(file: &Path) -> Result<String, Failure> {
 }
 
 /// What the user needs next, as comments: nobody may use a tool that no role grants.
-fn advice(imported: &[Imported]) -> Vec<String> {
+fn advice(config: &Path, imported: &[Imported]) -> Vec<String> {
     let tools: Vec<String> = imported.iter().map(|server| format!("\"{}__*\"", server.name)).collect();
     vec![
         String::new(),
@@ -88,6 +88,10 @@ fn advice(imported: &[Imported]) -> Vec<String> {
         format!("#   [policy.settings.roles.{ROLE}]"),
         format!("#   allow = [{}]", tools.join(", ")),
         "# Then an agent with it, and what goes into its client's configuration:".to_owned(),
-        format!("#   portcullis export --new-agent my-desktop --role {ROLE} --client claude-desktop"),
+        format!(
+            "# A gate that runs is started again; then, for a client:\n#   portcullis export --config {} --new-agent imported \
+             --role {ROLE} --client claude-desktop",
+            config.display()
+        ),
     ]
 }

@@ -195,7 +195,8 @@ impl Reloader {
                 self.set_standing(Standing { set: Err(why.clone()), differs: Some(why) });
                 Err(ReloadError::Problems(vec![problem]))
             }
-            _ if force.left.as_ref() == Some(&identity) => self.stay(&force),
+            // Somebody who says so takes it after all.
+            _ if by.is_none() && force.left.as_ref() == Some(&identity) => self.stay(&force),
             Content::Broken(problems) => Err(self.refuse(force, identity, problems, by)),
             Content::Written(written) => {
                 let next = force.highest.saturating_add(1);
@@ -302,7 +303,8 @@ impl Reloader {
     fn load_kept(&self, kept: KeptSet) -> Result<Arc<PolicySet>, ReloadError> {
         let (generation, digest) = (kept.generation, kept.digest.clone());
         let written = kept::written(&self.store, kept)?;
-        let set = PolicySet::load(&self.engine, written, generation, self.last.as_deref()).map_err(ReloadError::Problems)?;
+        let set =
+            PolicySet::load(&self.engine, written, generation, self.last.as_deref()).map_err(ReloadError::Problems)?;
         if set.digest() != digest {
             let damaged = format!("the kept policy set of generation {generation} is not what was kept");
             return Err(StoreError::Damaged(damaged).into());
@@ -351,7 +353,8 @@ impl Reloader {
 const RELOAD: &str = "policy.reload";
 
 /// What is said while the directory holds what a rollback left.
-const LEFT: &str = "the policies were rolled back: what the policy directory holds is not in force until it changes";
+const LEFT: &str = "the policies were rolled back: what the policy directory holds is not in force until it changes, or `portcullis \
+                    policy reload` takes it";
 
 /// An entry about a set.
 fn about(set: &PolicySet, entry: Entry) -> Entry {

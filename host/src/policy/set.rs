@@ -51,6 +51,9 @@ pub struct Listed {
     pub mode: Mode,
     /// Patterns of the tools that it is asked about; empty for all.
     pub tools: Vec<String>,
+    /// Patterns of tools in its settings, in lists called `tools`, however deep.
+    #[serde(skip)]
+    pub settings_tools: Vec<String>,
     /// What it says of itself.
     pub description: Description,
     /// Why its configuration is done again for each decision; none where a snapshot holds it.
@@ -126,6 +129,30 @@ impl PolicySet {
         &self.digest
     }
 
+    /// Patterns in the settings of policies that have no effect on any of these tools, and why: what their owner meant to
+    /// limit or to ask about is probably not.
+    #[must_use]
+    pub fn unheeded(&self, tools: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for entry in &self.policies {
+            let name = &entry.listed.name;
+            for pattern in &entry.listed.settings_tools {
+                let Ok(glob) = globset::Glob::new(pattern) else { continue };
+                let glob = glob.compile_matcher();
+                let mut meant = tools.iter().filter(|tool| glob.is_match(tool)).peekable();
+                if meant.peek().is_none() {
+                    found.push(format!("the settings of policy `{name}` name `{pattern}`, and no tool is called so"));
+                } else if !meant.any(|tool| entry.applies(tool)) {
+                    found.push(format!(
+                        "the settings of policy `{name}` name `{pattern}`, but its own `tools` leave these calls out: it is not \
+                         asked about them"
+                    ));
+                }
+            }
+        }
+        found
+    }
+
     /// Policies that are asked about none of these tools: their patterns are probably not what their owner meant.
     #[must_use]
     pub fn idle<'a>(&'a self, tools: &[&str]) -> Vec<&'a Listed> {
@@ -159,7 +186,17 @@ fn entry(engine: &Engine, written: Written, ready: &[Entry]) -> Result<Entry, Ve
     if let Some((file, text)) = vectors {
         passes(engine, &component, &file, &text)?;
     }
-    let listed = Listed { name, module, digest, settings_digest, mode, tools: patterns, description, not_snapshotted };
+    let listed = Listed {
+        name,
+        module,
+        digest,
+        settings_digest,
+        mode,
+        tools: patterns,
+        settings_tools: named_tools(&settings),
+        description,
+        not_snapshotted,
+    };
     Ok(Entry { listed, tools, sandbox, settings, component })
 }
 
@@ -175,6 +212,29 @@ fn passes(engine: &Engine, component: &[u8], file: &str, text: &str) -> Result<(
     }
     let differs = |case: &vectors::Difference| format!("it fails the case `{}` of `{file}`: {}", case.name, case.found);
     Err(report.differ.iter().map(|case| lift::cut(differs(case), limits::SENTENCE_BYTES_MAX)).collect())
+}
+
+/// What stands in lists called `tools` in settings, which are canonical JSON. That is how the bundled policies say which
+/// calls a rule is about; what another policy means by it is its own affair.
+fn named_tools(settings: &str) -> Vec<String> {
+    fn collect(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => {
+                let named = members.get("tools").and_then(serde_json::Value::as_array);
+                found.extend(named.into_iter().flatten().filter_map(|tool| tool.as_str().map(str::to_owned)));
+                members.values().for_each(|value| collect(value, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|value| collect(value, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(settings) = serde_json::from_str(settings) {
+        collect(&settings, &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn digest(policies: &[Entry]) -> String {

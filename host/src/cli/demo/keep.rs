@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::super::Failure;
 use super::super::export::{self, Client};
 use super::super::serve::Signals;
 use super::super::show::{Out, Tone};
-use super::super::Failure;
 use super::{said, stage::Stage};
 
 pub(super) async fn run(out: &Out, stage: &Stage, signals: &mut Signals) -> Result<(), Failure> {

@@ -79,8 +79,9 @@ impl Stage {
     /// What the marketplace says it executed: every tool that is not only read.
     pub(super) fn writes(&self) -> Result<usize, Failure> {
         let text = fs::read(self.folder().join("market.json"));
-        let state: Value = serde_json::from_slice(&text.map_err(|error| cannot("read the marketplace's book", &error))?)
-            .map_err(said)?;
+        let state: Value =
+            serde_json::from_slice(&text.map_err(|error| cannot("read the marketplace's book", &error))?)
+                .map_err(said)?;
         let executed = state.get("executed").and_then(Value::as_array).ok_or_else(|| said("the book is empty"))?;
         Ok(executed.iter().filter(|one| one.get("tool") != Some(&json!("list_deals"))).count())
     }

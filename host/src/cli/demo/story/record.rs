@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::super::super::show::{self, Tone};
 use super::super::super::Failure;
+use super::super::super::show::{self, Tone};
 use super::Story;
 use crate::audit::tree::{Hash, leaf_hash, verify_inclusion};
 
@@ -19,7 +19,8 @@ impl Story<'_> {
             "Its entries are the leaves of a Merkle tree: whoever has kept the root sees that none was changed.",
         )?;
         let (found, wanted) = (self.stage.writes()?, self.writes);
-        let what = format!("the marketplace's own book, market.json: {found} writes, and {wanted} calls were told `done`");
+        let what =
+            format!("the marketplace's own book, market.json: {found} writes, and {wanted} calls were told `done`");
         let outcome = if found == wanted { "the same" } else { "NOT the same" };
         self.teller.check(found == wanted, &what, outcome, found == wanted)?;
 

@@ -39,13 +39,15 @@ impl Story<'_> {
         )?;
         self.add_policy("adds `approvals` to policies.toml", APPROVALS).await?;
         let wanted = offer("450.00", "EUR", "acme");
-        let asked = self.call(Who::Trader, OFFER, &wanted, Some("offer-1"), Expected::Told("approval_required")).await?;
+        let asked =
+            self.call(Who::Trader, OFFER, &wanted, Some("offer-1"), Expected::Told("approval_required")).await?;
         self.decide(&asked, "approve", json!({}), "approved").await?;
         let done = self.call(Who::Trader, OFFER, &wanted, Some("offer-1"), Expected::Done).await?;
         self.call(Who::Trader, OFFER, &wanted, Some("offer-1"), Expected::Replayed).await?;
 
         let wanted = offer("480.00", "EUR", "acme");
-        let asked = self.call(Who::Trader, OFFER, &wanted, Some("offer-2"), Expected::Refused("approval_required")).await?;
+        let asked =
+            self.call(Who::Trader, OFFER, &wanted, Some("offer-2"), Expected::Refused("approval_required")).await?;
         self.decide(&asked, "reject", json!({ "reason": "too much for a used card" }), "rejected").await?;
         self.call(Who::Trader, OFFER, &wanted, Some("offer-2"), Expected::Told("approval_rejected")).await?;
         Ok(show::cell(done.pointer("/_meta/dev.portcullis~1decision/correlation_id")))

@@ -30,7 +30,8 @@ impl Story<'_> {
         self.add_policy("drops endless.wasm into the directory, a loop in WebAssembly", ENDLESS_POLICY).await?;
         let wanted = offer("20.00", "EUR", "acme");
         self.call(Who::Scout, READ, &json!({}), None, Expected::Told("policy_limit")).await?;
-        self.call(Who::Buyer, "market__make_offer", &wanted, Some("offer-17"), Expected::Refused("policy_limit")).await?;
+        self.call(Who::Buyer, "market__make_offer", &wanted, Some("offer-17"), Expected::Refused("policy_limit"))
+            .await?;
         self.policies = good;
         self.reload("takes it out again").await?;
         std::fs::remove_file(self.stage.config.policies.join("endless.wasm"))?;
@@ -44,7 +45,8 @@ impl Story<'_> {
             "A tool stays what it was when it was accepted",
             "The marketplace describes a tool in other words, which models would read as instructions.",
         )?;
-        self.stage.describe("make_offer", "Makes a binding offer for a listing. Offers are final after ten minutes.")?;
+        self.stage
+            .describe("make_offer", "Makes a binding offer for a listing. Offers are final after ten minutes.")?;
         let withheld = |catalog: &crate::catalog::Catalog| matches!(catalog.find(TOOL), Some(Found::Withheld(_)));
         let noticed = self.stage.running.gate.catalog.until(withheld);
         tokio::time::timeout(PATIENCE, noticed).await.map_err(|_| said("the gate did not notice a changed tool"))?;
