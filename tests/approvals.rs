@@ -243,6 +243,11 @@ async fn a_gate_can_want_a_credential_at_its_socket() {
     assert!(refused.code == 1 && refused.stderr.contains("PORTCULLIS_PERSON_KEY"), "{refused:?}");
     let agents = gate.cli_as(seller.key.as_deref().unwrap(), &["approvals", "approve", &id]).await;
     assert!(agents.code == 1 && agents.stderr.contains("agent's"), "{agents:?}");
+    let owner = gate.cli(&["person", "add", "olga", "--kind", "owner", "--json"]).await.json();
+    let made_up = gate.cli(&["person", "add", "nobody", "--kind", "approver"]).await;
+    assert!(made_up.code == 1 && made_up.stderr.contains("an owner's key"), "{made_up:?}");
+    let added = gate.cli_as(owner["key"].as_str().unwrap(), &["person", "add", "eve", "--kind", "approver"]).await;
+    assert_eq!(added.code, 0, "{added:?}");
     gate.terminate().await;
     let refused = gate.cli(&["approvals", "approve", &id]).await;
     assert!(refused.code == 1 && refused.stderr.contains("PORTCULLIS_PERSON_KEY"), "also without a gate: {refused:?}");
@@ -282,4 +287,75 @@ async fn an_agent_sees_only_its_own_approvals() {
         seller.at(door).call_for(REVEAL, &reveal(2), &id).await.refused("invalid_arguments");
     }
     assert_eq!(gate.executed().len(), 0);
+}
+
+const ASKING_LIMITS: &str = r#"
+[[policy]]
+name = "rbac"
+module = "bundled:rbac"
+[policy.settings.roles.seller]
+allow = ["market__make_offer"]
+
+[[policy]]
+name = "caps"
+module = "bundled:spending-caps"
+[[policy.settings.charges]]
+tools = ["market__make_offer"]
+amount = "/amount"
+currency = "/currency"
+[[policy.settings.limits]]
+max = "500.00"
+currency = "EUR"
+per = "transaction"
+exceed = "ask"
+[[policy.settings.limits]]
+max = "800.00"
+currency = "EUR"
+window = "24h"
+exceed = "ask"
+"#;
+
+#[tokio::test]
+async fn only_the_limit_that_a_person_saw_is_passed_and_only_so_far() {
+    let gate = Setup::policies(ASKING_LIMITS).start().await;
+    let seller = gate.agent("sam", "seller", Door::Rest).await;
+    let offer = async |amount: &str, listing: &str| {
+        let arguments = json!({"listing_id": listing, "seller": "acme", "amount": amount, "currency": "EUR"});
+        seller.call("market__make_offer", &arguments.to_string()).await
+    };
+    let large = offer("600", "a").await;
+    let id = waits_for(&large);
+    assert!(large.details()["summary"].as_str().unwrap().contains("500.00 EUR for one call"), "{}", large.text);
+    approve(&gate, &id).await;
+    for listing in ["b", "c", "d"] {
+        offer("260", listing).await.executed();
+    }
+    // The day's limit was not what the person agreed to pass.
+    let large = offer("600", "a").await;
+    let both = waits_for(&large);
+    assert_ne!(both, id);
+    let summary = large.details()["summary"].as_str().unwrap();
+    assert!(summary.contains("500.00 EUR for one call") && summary.contains("800.00 EUR in 24h"), "{summary}");
+    approve(&gate, &both).await;
+    // More was spent since than the person saw.
+    offer("20", "e").await.executed();
+    let more = waits_for(&offer("600", "a").await);
+    assert_ne!(more, both);
+    approve(&gate, &more).await;
+    offer("600", "a").await.executed();
+    assert_eq!(gate.executed().len(), 5);
+    let spent = gate.cli(&["spend", "show", "--account", "sam", "--json"]).await.json();
+    assert_eq!((&spent[0]["spent"], &spent[0]["limit"]), (&json!("1400.00"), &json!("800.00")));
+}
+
+#[tokio::test]
+async fn a_credential_that_is_none_is_not_the_users() {
+    let (gate, seller) = gate_and_seller().await;
+    let id = waits_for(&seller.call(REVEAL, &reveal(1)).await);
+    for key in ["", " ", "x y", "pk_wrong"] {
+        let said = gate.cli_as(key, &["approvals", "approve", &id]).await;
+        assert!(said.code == 1 && said.stderr.contains("PORTCULLIS_PERSON_KEY"), "{key:?} {said:?}");
+    }
+    let shown = gate.cli(&["approvals", "show", &id]).await;
+    assert!(shown.stdout.contains("pending") && shown.stdout.contains("tx_id = \"tx-1\""), "{shown:?}");
 }

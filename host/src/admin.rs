@@ -363,7 +363,7 @@ impl Admin {
             Command::PersonAdd { name, kind } => self.person_add(actor, name, kind).await,
             Command::PersonList => self.person_list(),
             Command::PersonRevoke { name } => self.person_revoke(actor, name).await,
-            Command::ApprovalList { status } => self.approval_list(status),
+            Command::ApprovalList { status } => self.reading(move |admin| admin.approval_list(status)).await,
             Command::ApprovalShow { id } => self.approval_show(&id),
             Command::ApprovalDecide { id, say } => self.approval_decide(actor, id, say).await,
             Command::OutcomeList => self.outcome_list(),

@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::call::{Call, IdempotencyKey};
@@ -18,13 +19,13 @@ use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::seal::StoreKey;
 use crate::store::{Read, StoreError, Tx};
-use crate::verdict::{Ask, Author};
+use crate::verdict::{Ask, Author, LimitPassed};
 
 mod record;
 #[cfg(test)]
 mod tests;
 
-pub use record::{Decision, Record, Status, Used};
+pub use record::{Decision, Exactly, Record, Status, Used};
 
 /// What is known of a call's approval.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ pub enum Standing {
 pub struct Held {
     id: String,
     asks: Vec<Ask>,
+    quorum: u8,
 }
 
 impl Held {
@@ -62,10 +64,17 @@ impl Held {
         self.asks.iter().any(|ask| ask.author == *author)
     }
 
-    /// Whether it agrees that the call passes this policy's limits.
+    /// How many persons agreed.
     #[must_use]
-    pub fn lifts(&self, author: &Author) -> bool {
-        self.asks.iter().any(|ask| ask.author == *author && ask.passes_limit)
+    pub fn quorum(&self) -> u8 {
+        self.quorum
+    }
+
+    /// How far the call may pass this limit of a policy; none where nobody was asked about it.
+    #[must_use]
+    pub fn agreed(&self, author: &Author, limit: &LimitPassed) -> Option<Decimal> {
+        let theirs = self.asks.iter().filter(|ask| ask.author == *author);
+        theirs.filter_map(|ask| ask.limit.as_ref()).find(|agreed| agreed.is_of(limit)).map(|agreed| agreed.total)
     }
 
     /// The key of a call without one that uses it: repeating the call then finds its answer.
@@ -120,13 +129,23 @@ pub enum Say {
     },
 }
 
-/// More approvals wait for persons than one agent may have.
+/// Why no person is asked.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "{max} calls of yours wait for a person's agreement already, which is as many as may; wait until some are decided",
-    max = limits::APPROVALS_PENDING_MAX
-)]
-pub struct TooMany;
+pub enum TooMuch {
+    /// More approvals wait for persons than one agent may have.
+    #[error(
+        "{max} calls of yours wait for a person's agreement already, which is as many as may; wait until some are decided",
+        max = limits::APPROVALS_PENDING_MAX
+    )]
+    Waiting,
+    /// No person reads that.
+    #[error(
+        "a person has to agree to this call, and its arguments have {0} bytes, more than the {max} that a person is asked to \
+         read; send less",
+        max = limits::APPROVAL_ARGUMENTS_BYTES_MAX
+    )]
+    Arguments(usize),
+}
 
 /// The layer.
 #[derive(Clone)]
@@ -174,7 +193,11 @@ impl Approvals {
     ///
     /// # Errors
     /// The store's.
-    pub fn open(&self, tx: &mut Tx<'_>, call: &Call, asks: &[Ask]) -> Result<Result<Opened, TooMany>, StoreError> {
+    pub fn open(&self, tx: &mut Tx<'_>, call: &Call, asks: &[Ask]) -> Result<Result<Opened, TooMuch>, StoreError> {
+        let bytes = call.arguments.canonical().len();
+        if bytes > limits::APPROVAL_ARGUMENTS_BYTES_MAX {
+            return Ok(Err(TooMuch::Arguments(bytes)));
+        }
         let fingerprint = self.fingerprint(call);
         for record in record::of_call(tx, &call.principal.id, &fingerprint)? {
             let same = record.is_about(call, &fingerprint) && record.asks_the_same(asks);
@@ -188,7 +211,7 @@ impl Approvals {
             }
         }
         if record::pending(tx, &call.principal.id, limits::APPROVALS_PENDING_MAX)? {
-            return Ok(Err(TooMany));
+            return Ok(Err(TooMuch::Waiting));
         }
         let record = Record::new(&self.key, call, fingerprint, asks)?;
         record::put(tx, &record)?;
@@ -269,12 +292,12 @@ impl Approvals {
         Ok(record)
     }
 
-    /// The exact arguments of a call that waits, as JSON text without what is secret; none once it was decided.
+    /// What exactly is asked about a call that waits; none once it was decided.
     ///
     /// # Errors
     /// When what is kept cannot be opened.
-    pub fn arguments(&self, record: &Record) -> Result<Option<String>, StoreError> {
-        record.arguments(&self.key)
+    pub fn exactly(&self, record: &Record) -> Result<Option<Exactly>, StoreError> {
+        record.exactly(&self.key)
     }
 
     /// Approvals whose time is over, at most so many: those that nobody decided or used are returned and are expired from
@@ -308,16 +331,16 @@ pub fn any_due(read: &dyn Read, now: Timestamp) -> Result<bool, StoreError> {
     record::any_due(read, now)
 }
 
-/// The newest approvals, newest first, at most so many.
+/// The newest approvals that stand so, newest first, at most so many.
 ///
 /// # Errors
 /// The store's.
-pub fn newest(read: &dyn Read, most: usize) -> Result<Vec<Record>, StoreError> {
-    record::newest(read, most)
+pub fn newest(read: &dyn Read, most: usize, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>, StoreError> {
+    record::newest(read, most, &wanted)
 }
 
 fn held(record: &Record) -> Held {
-    Held { id: record.id.clone(), asks: record.asks.clone() }
+    Held { id: record.id.clone(), asks: record.asks.clone(), quorum: record.quorum }
 }
 
 fn used_by(record: &Record) -> Option<Standing> {

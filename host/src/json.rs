@@ -179,6 +179,27 @@ impl Value {
         Ok(())
     }
 
+    /// Puts another value at a JSON pointer (RFC 6901), where there is one. Does nothing where there is none.
+    ///
+    /// # Errors
+    /// When the pointer is malformed.
+    pub fn replace(&mut self, pointer: &str, other: Value) -> Result<(), PointerError> {
+        let mut here = self;
+        for token in pointer_tokens(pointer)? {
+            let next = match here {
+                Value::Object(members) => members.iter_mut().find(|(key, _)| *key == token).map(|(_, value)| value),
+                Value::Array(items) => array_index(&token).and_then(|index| items.get_mut(index)),
+                _ => None,
+            };
+            match next {
+                Some(value) => here = value,
+                None => return Ok(()),
+            }
+        }
+        *here = other;
+        Ok(())
+    }
+
     /// A member of an object.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {

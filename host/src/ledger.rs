@@ -48,9 +48,9 @@ pub struct Limit {
     pub window: Option<Duration>,
     /// A person is asked where the limit would be passed, instead of a refusal.
     pub ask: bool,
-    /// A person has agreed that this call passes it: it still covers the charge.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub agreed: bool,
+    /// A person has agreed that this call passes it, as far as this. A decimal number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agreed: Option<String>,
 }
 
 /// Money that a call moves, as a policy says it: unchecked text until [`due`] takes it.

@@ -95,6 +95,12 @@ pub const APPROVAL_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Approvals of one agent that wait at a time: nobody reads more, and they are kept on disk.
 pub const APPROVALS_PENDING_MAX: usize = 256;
 
+/// The arguments of a call that a person is asked about, in bytes: nobody reads more.
+pub const APPROVAL_ARGUMENTS_BYTES_MAX: usize = 64 * 1024;
+
+/// Approvals of one call that are looked at: the newest.
+pub const APPROVALS_OF_CALL_MAX: usize = 16;
+
 /// Why a person said no, in characters.
 pub const REASON_CHARS_MAX: usize = 1_000;
 

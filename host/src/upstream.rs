@@ -11,6 +11,7 @@
 //! that grows while it fails ([`limits::UPSTREAM_RESTART_FIRST`]). What the server asks of its client (sampling,
 //! elicitation, roots) is declined by a child's line and not answered over HTTP.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -25,6 +26,7 @@ mod answer;
 mod apart;
 mod backoff;
 mod child;
+mod compared;
 mod error;
 mod http;
 mod lines;
@@ -38,6 +40,7 @@ mod tests;
 mod wire;
 
 use apart::Apart;
+use compared::Compared;
 pub use error::UpstreamError;
 pub use listing::Offered;
 use session::{Ask, Session};
@@ -79,6 +82,7 @@ struct Inner {
     slot: Slot,
     apart: Apart,
     changed: Arc<Notify>,
+    compared: Compared,
 }
 
 impl Upstream {
@@ -91,7 +95,14 @@ impl Upstream {
             }
         }
         let apart = Apart::new(clock.clone(), limits::UPSTREAM_APART_MAX);
-        Self(Arc::new(Inner { config, clock, slot: Slot::default(), apart, changed: Arc::default() }))
+        Self(Arc::new(Inner {
+            config,
+            clock,
+            slot: Slot::default(),
+            apart,
+            changed: Arc::default(),
+            compared: Compared::default(),
+        }))
     }
 
     /// Starts the server, or the session with it, and makes the handshake, within [`limits::UPSTREAM_START`].
@@ -130,8 +141,15 @@ impl Upstream {
     pub async fn tools(&self) -> Result<Vec<Offered>, UpstreamError> {
         let session = self.session(&self.0.slot).await?;
         let slow = || UpstreamError::Slow { server: self.name().to_owned(), said: None };
+        self.0.compared.listing(&session);
         let listed = tokio::time::timeout(limits::UPSTREAM_START, listing::all(self.name(), &session));
         listed.await.map_err(|_| slow())?
+    }
+
+    /// The last listing was compared with what is accepted: from now on these definitions can be called, by the names the
+    /// server uses, in the session that was listed and no other.
+    pub fn accept(&self, definitions: HashMap<String, String>) {
+        self.0.compared.accept(definitions);
     }
 
     /// Calls a tool, once, and waits for the answer as long as the server's configuration says.
@@ -147,6 +165,11 @@ impl Upstream {
             Ok(session) => session,
             Err(error) => return Outcome::NotSent(error.public(self.name())),
         };
+        if seated.is_none()
+            && let Err(why) = self.0.compared.allows(&session, &permit.call().tool).await
+        {
+            return Outcome::NotSent(format!("the server `{}` was not called: {why}", self.name()));
+        }
         let mut parent = [0; 8];
         if let Err(error) = getrandom::fill(&mut parent) {
             return Outcome::NotSent(format!("the system has no randomness to give: {error}"));

@@ -1,5 +1,8 @@
 //! How the verdicts of many policies become one. Nothing here can fail into an allow.
 
+use std::time::Duration;
+
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Charge;
@@ -50,6 +53,34 @@ pub struct Author {
     pub settings_digest: String,
 }
 
+/// A limit that a call would pass, and how far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitPassed {
+    /// The account's name in the ledger.
+    pub account: String,
+    /// The currency of the charge.
+    pub currency: String,
+    /// It limits how many charges there are.
+    pub counts: bool,
+    /// How far back spending counts; none is the one call.
+    pub window: Option<Duration>,
+    /// The limit.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub max: Decimal,
+    /// What would stand on the account with the call.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub total: Decimal,
+}
+
+impl LimitPassed {
+    /// Whether it is the same limit, whatever was spent meanwhile.
+    #[must_use]
+    pub fn is_of(&self, other: &Self) -> bool {
+        let which = |one: &Self| (one.account.clone(), one.currency.clone(), one.counts, one.window, one.max);
+        which(self) == which(other)
+    }
+}
+
 /// What one policy wants a person asked about a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
@@ -62,9 +93,9 @@ pub struct Ask {
     pub expires_s: Option<u32>,
     /// How many persons have to agree; at least 1.
     pub quorum: u8,
-    /// It is about a limit of the policy that the call would pass.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub passes_limit: bool,
+    /// It is about this limit of the policy, which the call would pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<LimitPassed>,
 }
 
 /// What one policy said.

@@ -13,6 +13,9 @@ use crate::{json, limits};
 /// The most approvals that one listing shows.
 const LISTED_MAX: usize = 1_000;
 
+/// The exact arguments of a call in a listing, in bytes; of larger ones it shows the masked beginning.
+const LISTED_ARGUMENTS_BYTES_MAX: usize = 4 * 1024;
+
 impl Admin {
     fn approvals(&self) -> Approvals {
         Approvals::new(self.key.clone())
@@ -20,12 +23,11 @@ impl Admin {
 
     pub(super) fn approval_list(&self, status: Option<Status>) -> Result<Value, AdminError> {
         let (now, approvals) = (self.clock.now(), self.approvals());
-        let records = approval::newest(&self.store, LISTED_MAX)?;
-        let wanted = |record: &&Record| status.is_none_or(|status| record.status_at(now) == status);
+        let wanted = |record: &Record| status.is_none_or(|status| record.status_at(now) == status);
+        let records = approval::newest(&self.store, LISTED_MAX, wanted)?;
         records
             .iter()
-            .filter(wanted)
-            .map(|record| shown(&approvals, record, now))
+            .map(|record| shown(&approvals, record, now, LISTED_ARGUMENTS_BYTES_MAX))
             .collect::<Result<Vec<_>, _>>()
             .map(Value::from)
     }
@@ -33,7 +35,7 @@ impl Admin {
     pub(super) fn approval_show(&self, id: &str) -> Result<Value, AdminError> {
         let record = approval::find(&self.store, id)?
             .ok_or_else(|| approval::DecideError::Unknown(id.chars().take(80).collect()))?;
-        shown(&self.approvals(), &record, self.clock.now())
+        shown(&self.approvals(), &record, self.clock.now(), usize::MAX)
     }
 
     pub(super) async fn approval_decide(&self, actor: &Actor, id: String, say: Say) -> Result<Value, AdminError> {
@@ -59,7 +61,7 @@ impl Admin {
                 Ok::<_, AdminError>(record)
             })
             .await?;
-        shown(&self.approvals(), &record, now)
+        shown(&self.approvals(), &record, now, usize::MAX)
     }
 }
 
@@ -106,9 +108,13 @@ pub(crate) async fn expire(
 }
 
 /// What a person sees of an approval: the exact arguments while it waits, the masked ones afterwards.
-fn shown(approvals: &Approvals, record: &Record, now: Timestamp) -> Result<Value, AdminError> {
-    let exact = approvals.arguments(record)?;
-    let context = exact.as_deref().unwrap_or(&record.masked);
+///
+/// Exact arguments of more than `bytes_max` are left to whoever looks at that approval alone.
+fn shown(approvals: &Approvals, record: &Record, now: Timestamp, bytes_max: usize) -> Result<Value, AdminError> {
+    let exact = approvals.exactly(record)?;
+    let summary = exact.as_ref().map_or_else(|| record.summary(), |exact| exact.summaries.join("; "));
+    let fits = exact.as_ref().map(|exact| exact.arguments.as_str()).filter(|text| text.len() <= bytes_max);
+    let context = fits.unwrap_or(&record.masked);
     let decisions: Vec<Value> = record
         .decisions
         .iter()
@@ -128,7 +134,7 @@ fn shown(approvals: &Approvals, record: &Record, now: Timestamp) -> Result<Value
         "agent": record.agent,
         "agent_id": record.agent_id,
         "status": record.status_at(now),
-        "summary": record.summary(),
+        "summary": summary,
         // A number that a double cannot hold is a text here: whoever decides sees all of its digits.
         "context": exact_numbers(context),
         "policies": record.asks.iter().map(|ask| &ask.author.policy).collect::<Vec<_>>(),

@@ -4,12 +4,21 @@ use serde_json::{Value, json};
 
 use super::{Admin, AdminError};
 use crate::audit;
-use crate::identity::{self, Actor, Kind, PersonRecord};
+use crate::identity::{self, Actor, Kind, PersonRecord, Status};
 
 impl Admin {
     pub(super) async fn person_add(&self, actor: &Actor, name: String, kind: Kind) -> Result<Value, AdminError> {
         if kind == Kind::Agent {
             return Err(AdminError::Usage("a person is `owner`, `approver` or `auditor`".into()));
+        }
+        // Else whoever may open the socket decides after all, through a person that they made up.
+        let decides = matches!(kind, Kind::Owner | Kind::Approver);
+        if self.own_credential && actor.is_local() && decides && self.has_owner()? {
+            return Err(AdminError::Usage(
+                "this gate wants a person's own credential for decisions (`[approvals] socket = false`), and so for making \
+                 somebody who decides: set PORTCULLIS_PERSON_KEY to an owner's key"
+                    .into(),
+            ));
         }
         let (now, entry) = (self.clock.now(), self.entry(actor, "person.add")?);
         let (person, key) = self
@@ -21,6 +30,11 @@ impl Admin {
             })
             .await?;
         Ok(json!({ "name": person.name, "id": person.id, "kind": person.kind, "key": key.as_str() }))
+    }
+
+    fn has_owner(&self) -> Result<bool, AdminError> {
+        let owner = |person: &PersonRecord| person.kind == Kind::Owner && person.status == Status::Active;
+        Ok(identity::persons(&self.store)?.iter().any(owner))
     }
 
     pub(super) fn person_list(&self) -> Result<Value, AdminError> {

@@ -90,7 +90,7 @@ pub struct Record {
     pub tool: String,
     /// The digest of the tool's definition.
     pub definition: String,
-    /// What was asked, and by which policies.
+    /// What was asked, masked as in the audit log, and by which policies.
     pub asks: Vec<Ask>,
     /// How many persons have to agree.
     pub quorum: u8,
@@ -110,9 +110,18 @@ pub struct Record {
     /// The arguments, masked as in the audit log: JSON text.
     pub masked: String,
     pub(super) fingerprint: [u8; 32],
-    /// The exact arguments, sealed, while it waits.
+    /// [`Exactly`], sealed, while it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sealed: Option<String>,
+}
+
+/// What a person is shown of a call that waits. Whatever is secret by the tool's configuration is masked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exactly {
+    /// The arguments: JSON text, numbers as the agent wrote them.
+    pub arguments: String,
+    /// What each policy asks.
+    pub summaries: Vec<String>,
 }
 
 /// What the store's key is used for here.
@@ -128,16 +137,19 @@ impl Record {
         let failed = |what: &str| StoreError::Unwritable(format!("the arguments of a call cannot be {what}"));
         let mut shown = call.arguments.value().clone();
         for pointer in secret {
-            shown.remove(pointer).map_err(|_| failed("read"))?;
+            let hidden = crate::json::Value::String(mask::MASK.to_owned());
+            shown.replace(pointer, hidden).map_err(|_| failed("read"))?;
         }
-        let plain = zeroize::Zeroizing::new(shown.to_text().into_bytes());
+        let summaries = asks.iter().map(|ask| ask.summary.clone()).collect();
+        let exactly = Exactly { arguments: shown.to_text(), summaries };
+        let plain = zeroize::Zeroizing::new(serde_json::to_vec(&exactly).map_err(|_| failed("written down"))?);
         let sealed = key.seal(LABEL, id.as_bytes(), &plain).map_err(|_| failed("sealed"))?;
         Ok(Self {
             agent_id: call.principal.id.clone(),
             agent: call.principal.name.clone(),
             tool: call.tool.name.clone(),
             definition: call.tool.digest.clone(),
-            asks: asks.to_vec(),
+            asks: asks.iter().map(|ask| Ask { summary: mask::text(&ask.summary), ..ask.clone() }).collect(),
             quorum: asks.iter().map(|ask| ask.quorum).max().unwrap_or(1).max(1),
             decisions: Vec::new(),
             status: Status::Pending,
@@ -168,7 +180,13 @@ impl Record {
 
     /// Whether the same policies asked.
     pub(super) fn asks_the_same(&self, asks: &[Ask]) -> bool {
-        let same = |(a, b): (&Ask, &Ask)| a.author == b.author && a.passes_limit == b.passes_limit;
+        let limit = |a: &Ask, b: &Ask| match (&a.limit, &b.limit) {
+            // What a person was shown covers less, not more.
+            (Some(a), Some(b)) => a.is_of(b) && a.total >= b.total,
+            (None, None) => a.quorum >= b.quorum,
+            _ => false,
+        };
+        let same = |(a, b): (&Ask, &Ask)| a.author == b.author && limit(a, b);
         self.asks.len() == asks.len() && self.asks.iter().zip(asks).all(same)
     }
 
@@ -205,12 +223,12 @@ impl Record {
         json!({ "approval": self.id, "summary": self.summary(), "expires_at": self.expires_at.to_string() })
     }
 
-    pub(super) fn arguments(&self, key: &StoreKey) -> Result<Option<String>, StoreError> {
+    pub(super) fn exactly(&self, key: &StoreKey) -> Result<Option<Exactly>, StoreError> {
         let Some(sealed) = &self.sealed else { return Ok(None) };
         let damaged = || StoreError::Damaged(format!("the arguments kept for approval `{}` cannot be opened", self.id));
         let sealed = STANDARD.decode(sealed).map_err(|_| damaged())?;
         let plain = key.open(LABEL, self.id.as_bytes(), &sealed).map_err(|_| damaged())?;
-        String::from_utf8(plain.to_vec()).map(Some).map_err(|_| damaged())
+        serde_json::from_slice(&plain).map(Some).map_err(|_| damaged())
     }
 
     /// When something is to be done about it next.
@@ -255,7 +273,7 @@ pub(super) fn of_call(read: &dyn Read, agent: &str, fingerprint: &[u8; 32]) -> R
     read.scan(&from, &to, true, &mut |key, _| {
         let id = key.get(skip..).unwrap_or_default();
         ids.push(String::from_utf8_lossy(id.strip_suffix(b"\0").unwrap_or(id)).into_owned());
-        ControlFlow::Continue(())
+        if ids.len() >= limits::APPROVALS_OF_CALL_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     let mut records = Vec::with_capacity(ids.len());
     for id in ids {
@@ -327,11 +345,18 @@ pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec
     Ok(expired)
 }
 
-pub(super) fn newest(read: &dyn Read, most: usize) -> Result<Vec<Record>, StoreError> {
+pub(super) fn newest(
+    read: &dyn Read,
+    most: usize,
+    wanted: &dyn Fn(&Record) -> bool,
+) -> Result<Vec<Record>, StoreError> {
     let (from, to) = Key::new(Prefix::Approval).range();
     let mut found = Vec::new();
     read.scan(&from, &to, true, &mut |key, value| {
-        found.push(crate::store::parse_json(key, value));
+        let record = crate::store::parse_json::<Record>(key, value);
+        if record.as_ref().map_or(true, wanted) {
+            found.push(record);
+        }
         if found.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     found.into_iter().collect()

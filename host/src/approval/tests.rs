@@ -47,7 +47,7 @@ fn author(policy: &str) -> Author {
 }
 
 fn ask(policy: &str) -> Ask {
-    Ask { author: author(policy), summary: format!("{policy} asks"), expires_s: None, quorum: 1, passes_limit: false }
+    Ask { author: author(policy), summary: format!("{policy} asks"), expires_s: None, quorum: 1, limit: None }
 }
 
 fn person(id: &str, kind: Kind) -> Actor {
@@ -144,7 +144,7 @@ fn it_is_used_once() {
     bench.decide(&id, &person("pe_1", Kind::Owner), Say::Approve, NOW).unwrap();
     assert!(bench.held(&call("ag_2", "{}", NOW)).is_none() && bench.held(&call("ag_1", r#"{"a":1}"#, NOW)).is_none());
     let (one, two) = (bench.held(&wanted).unwrap(), bench.held(&wanted).unwrap());
-    assert!(one.answers(&author("p")) && !one.answers(&author("q")) && !one.lifts(&author("p")));
+    assert!(one.answers(&author("p")) && !one.answers(&author("q")));
     let changed = Author { digest: "sha256:9".into(), ..author("p") };
     assert!(!one.answers(&changed), "another component");
     assert!(bench.use_up(one, &wanted));
@@ -228,10 +228,10 @@ fn what_nobody_decides_or_uses_in_time_expires() {
     assert_eq!(expired, both);
     assert!(bench.expire(late).is_empty(), "once");
     let record = find(&bench.store, &pending).unwrap().unwrap();
-    assert_eq!((record.status, bench.layer.arguments(&record).unwrap()), (Status::Expired, None));
+    assert_eq!((record.status, bench.layer.exactly(&record).unwrap()), (Status::Expired, None));
     let gone = late.plus(limits::APPROVAL_KEPT);
     assert!(bench.expire(gone).is_empty());
-    assert!(find(&bench.store, &pending).unwrap().is_none() && newest(&bench.store, 10).unwrap().is_empty());
+    assert!(find(&bench.store, &pending).unwrap().is_none() && newest(&bench.store, 10, |_| true).unwrap().is_empty());
 }
 
 #[test]
@@ -240,13 +240,15 @@ fn the_exact_arguments_are_there_while_it_waits_and_sealed() {
     let text = r#"{"card":"4111111111111111","pin":"1234","n":9007199254740993}"#;
     let mut wanted = call("ag_1", text, NOW);
     wanted.tool = tool(|tool| tool.secret_arguments = vec!["/pin".to_owned()]);
-    let record = bench.open(&wanted, &[ask("p")]).record;
-    let exact = bench.layer.arguments(&record).unwrap().unwrap();
-    assert_eq!(exact, r#"{"card":"4111111111111111","n":9007199254740993}"#);
+    let asks = [Ask { summary: "pay with 4111 1111 1111 1111".into(), ..ask("p") }];
+    let record = bench.open(&wanted, &asks).record;
+    let exact = bench.layer.exactly(&record).unwrap().unwrap();
+    assert_eq!(exact.arguments, r#"{"card":"4111111111111111","pin":"***","n":9007199254740993}"#);
+    assert_eq!(exact.summaries, ["pay with 4111 1111 1111 1111"]);
     let kept = serde_json::to_string(&record).unwrap();
-    assert!(!kept.contains("4111111111111111") && !kept.contains("1234"), "{kept}");
+    assert!(!kept.contains("4111") && !kept.contains("1234"), "{kept}");
     let decided = bench.decide(&record.id, &person("pe_1", Kind::Owner), Say::Approve, NOW).unwrap();
-    assert_eq!(bench.layer.arguments(&decided).unwrap(), None);
+    assert_eq!(bench.layer.exactly(&decided).unwrap(), None);
 }
 
 #[test]
@@ -277,4 +279,37 @@ fn a_call_refers_only_to_an_approval_of_its_own() {
     }
     let named = Call { approval: Some("x".repeat(5000)), ..call("ag_1", "{}", NOW) };
     assert_eq!(bench.standing(&named).unwrap_err().code, Code::InvalidArguments);
+}
+
+#[test]
+fn only_the_limit_that_was_shown_is_lifted_and_only_so_far() {
+    let bench = Bench::new();
+    let wanted = call("ag_1", "{}", NOW);
+    let limit = |max: i64, total: i64| LimitPassed {
+        account: "agent:ag_1".into(),
+        currency: "EUR".into(),
+        counts: false,
+        window: Some(HOUR),
+        max: max.into(),
+        total: total.into(),
+    };
+    let about = |limit: LimitPassed| Ask { limit: Some(limit), ..ask("p") };
+    let id = bench.approved(&wanted, &[about(limit(500, 600))]);
+    let held = bench.held(&wanted).unwrap();
+    assert_eq!(held.agreed(&author("p"), &limit(500, 0)), Some(600.into()));
+    assert_eq!(held.agreed(&author("p"), &limit(800, 0)), None, "another limit");
+    assert_eq!(held.agreed(&author("q"), &limit(500, 0)), None, "another policy");
+    let again = |asks: &[Ask]| bench.open(&wanted, asks).record.id == id;
+    assert!(again(&[about(limit(500, 600))]) && again(&[about(limit(500, 550))]));
+    assert!(!again(&[about(limit(500, 601))]), "further than a person was shown");
+    assert!(!again(&[Ask { quorum: 2, ..ask("p") }]));
+}
+
+#[test]
+fn nobody_is_asked_to_read_more_than_anybody_does() {
+    let bench = Bench::new();
+    let long = call("ag_1", &format!("{{\"a\":\"{}\"}}", "x".repeat(limits::APPROVAL_ARGUMENTS_BYTES_MAX)), NOW);
+    let layer = bench.layer.clone();
+    let opened = bench.store.commit_blocking(move |tx| layer.open(tx, &long, &[ask("p")])).unwrap();
+    assert!(matches!(opened, Err(TooMuch::Arguments(_))));
 }

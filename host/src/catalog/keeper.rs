@@ -192,7 +192,10 @@ impl Catalog {
                 Err(why) => {
                     tracing::warn!(server = %server.config.name, error = ?why, "server is down");
                     upstream.end_idle();
-                    tokio::time::sleep(wait.max(pause)).await;
+                    // A call may start it meanwhile, and waits until its tools were compared.
+                    tokio::time::sleep(LOOK_PAUSE).await;
+                    let rest = wait.max(pause).saturating_sub(LOOK_PAUSE);
+                    let _ = tokio::time::timeout(rest, upstream.changed()).await;
                     wait = wait.saturating_mul(2).min(limits::UPSTREAM_RESTART_MAX);
                 }
             }
@@ -206,6 +209,9 @@ impl Catalog {
         let _pinning = self.pinning().await;
         match self.pinned(&server.config.name, listed).await {
             Ok(listing) => {
+                let digest = |tool: &Arc<Tool>| (tool.upstream_name.clone(), tool.digest.clone());
+                // Which of them can be called, the pins say.
+                upstream.accept(listing.tools.values().chain(listing.withheld.values()).map(digest).collect());
                 server.up(upstream.clone(), listing);
                 Ok(())
             }

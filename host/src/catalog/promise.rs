@@ -15,15 +15,18 @@ pub(super) fn in_definition(mut definition: Value) -> Value {
     definition
 }
 
-/// A promise that refusals keep, too. One that refers to its own parts in a way that does not survive being moved stays as
-/// it is.
+/// A promise that refusals keep, too. One that has a name of its own, or refers to its parts in a way that does not survive
+/// being moved, stays as it is.
 fn with_refusals(promise: Value) -> Value {
+    if refers_elsewhere(&promise) {
+        return promise;
+    }
     let Value::Object(members) = promise else { return promise };
-    if members.iter().any(|(_, value)| refers_elsewhere(value)) {
+    if members.iter().any(|(name, _)| matches!(name.as_str(), "$id" | "id" | "$anchor" | "$dynamicAnchor")) {
         return Value::Object(members);
     }
     let (shared, own): (Vec<_>, Vec<_>) =
-        members.into_iter().partition(|(name, _)| matches!(name.as_str(), "$schema" | "$id" | "$defs" | "definitions"));
+        members.into_iter().partition(|(name, _)| matches!(name.as_str(), "$schema" | "$defs" | "definitions"));
     let text = |text: &str| Value::String(text.to_owned());
     let mut whole = vec![("type".to_owned(), text("object"))];
     whole.extend(shared);
@@ -47,12 +50,12 @@ fn refusal() -> Value {
     ])
 }
 
-/// Whether it has a reference into its own document that does not begin at the shared definitions.
+/// Whether it has a reference that does not begin at the shared definitions.
 fn refers_elsewhere(value: &Value) -> bool {
     match value {
         Value::Object(members) => members.iter().any(|(name, value)| match (name.as_str(), value) {
-            ("$ref" | "$dynamicRef", Value::String(target)) => {
-                target.starts_with('#') && !target.starts_with("#/$defs/") && !target.starts_with("#/definitions/")
+            ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) => {
+                !target.starts_with("#/$defs/") && !target.starts_with("#/definitions/")
             }
             _ => refers_elsewhere(value),
         }),

@@ -110,7 +110,8 @@ fn one(out: &Out, approval: &Value) -> Result<(), Failure> {
     out.fields(&["action", "policies", "quorum", "created_at", "expires_at", "used_by"], approval)?;
     out.line("arguments")?;
     for (name, value) in approval.get("context").and_then(Value::as_object).into_iter().flatten() {
-        out.line(&format!("  {} = {}", show::plain(name), show::cell(Some(value))))?;
+        // As JSON, so that a list, a number and the text of one do not look the same.
+        out.line(&format!("  {} = {}", show::plain(name), show::plain(&value.to_string())))?;
     }
     for decision in approval.get("decisions").and_then(Value::as_array).into_iter().flatten() {
         let text = |key: &str| show::cell(decision.get(key));

@@ -31,6 +31,12 @@ pub(crate) enum ClientError {
 /// The person in whose name commands are given, instead of the user of this process.
 fn person_key() -> Result<Option<Zeroizing<String>>, ClientError> {
     match std::env::var(PERSON_CREDENTIAL) {
+        Ok(key) if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Err(ClientError::Refused(format!(
+                "{PERSON_CREDENTIAL} is set, and holds no credential: put a person's key there, or unset it to act as the user \
+             who runs the gate"
+            )))
+        }
         Ok(key) => Ok(Some(Zeroizing::new(key))),
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => {

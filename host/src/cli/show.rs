@@ -108,14 +108,24 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if acts(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
-/// Whether a terminal does something for a character instead of showing it: a control character, or one of the
-/// bidirectional algorithm's (Unicode Standard Annex #9, section 2).
+/// Whether a terminal does something for a character instead of showing it, or nothing at all: a control character, one of
+/// the bidirectional algorithm's (Unicode Standard Annex #9, section 2), or one that takes no place of its own and makes a
+/// text look like another (`Default_Ignorable_Code_Point`, separators of lines, marks around annotations).
 fn acts(c: char) -> bool {
-    let turns = matches!(
+    let unseen = matches!(
         c,
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
     );
-    turns || c.is_control()
+    unseen || c.is_control()
 }
 
 /// A JSON value as a cell: strings bare, the rest as JSON, nothing for null.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::AUTHORIZATION;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
@@ -24,10 +25,11 @@ type Behind = (Arc<Gate>, Admin);
 /// Whoever brings a credential acts as its holder; whoever brings none, as the user that the operating system says.
 async fn actor(gate: &Gate, peer: Peer, request: &mut Request) -> Result<Actor, &'static str> {
     let Peer::User(uid) = peer else { return Err("commands come in by the gate's socket") };
-    let credential = credential::take(request.headers_mut());
-    if credential.is_none() {
+    if !request.headers().contains_key(AUTHORIZATION) {
         return Ok(Actor::local(uid));
     }
+    // What cannot be read is nobody's, and not the user's.
+    let credential = credential::take(request.headers_mut());
     let Ok(principal) = gate.authenticate(credential, None, Origin::Rest).await else {
         return Err("the credential in PORTCULLIS_PERSON_KEY is not valid, or not any more");
     };

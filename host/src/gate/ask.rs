@@ -3,7 +3,7 @@
 use super::trail::Trail;
 use super::{Ended, Gate, refusal, refuse};
 use crate::admin;
-use crate::approval::{self, Standing, Status, TooMany};
+use crate::approval::{self, Standing, Status};
 use crate::audit;
 use crate::call::Call;
 use crate::idempotency::Seen;
@@ -74,7 +74,11 @@ impl Gate {
     /// Opens the approval that a call needs, or finds the one there is. A call that would pass a limit anyway is refused:
     /// nobody is asked in vain.
     pub(super) async fn ask(&self, trail: &mut Trail, asked: Asked) -> Result<Ended, Refusal> {
-        let Asked { call, obligations, mut questions } = asked;
+        let Asked { call, mut obligations, mut questions } = asked;
+        // One approval lists all that is asked: also what another one has agreed to already.
+        for limit in obligations.charges.iter_mut().flat_map(|charge| &mut charge.limits) {
+            limit.agreed = None;
+        }
         let due = ledger::due(&obligations.charges, &call.principal, &self.ceilings).map_err(|e| refuse::due(&e))?;
         let (approvals, written) = (self.approvals.clone(), trail.asked());
         let opened = self.store.commit(move |tx| {
@@ -92,7 +96,7 @@ impl Gate {
             }
             let opened = match approvals.open(tx, &call, questions.asks())? {
                 Ok(opened) => opened,
-                Err(too_many @ TooMany) => return refused(refusal(Code::Denied, too_many.to_string())),
+                Err(too_much) => return refused(refusal(Code::Denied, too_much.to_string())),
             };
             let record = opened.record;
             if record.status_at(call.time) == Status::Rejected {

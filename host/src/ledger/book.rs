@@ -73,6 +73,8 @@ pub struct Exceeded {
     pub spent: Decimal,
     /// What this call asks for.
     pub requested: Decimal,
+    /// Both together.
+    pub total: Decimal,
     /// When as much has left the window as this call needs; none when it never fits.
     pub resets_at: Option<Timestamp>,
 }
@@ -231,7 +233,7 @@ fn check_one(read: &dyn Read, now: Timestamp, due: &Due, ask: &mut Vec<Exceeded>
         };
         let spent = sum(counted.iter().map(|(_, amount)| *amount)).ok_or_else(overflow)?;
         let total = amount::add(spent, requested).ok_or_else(overflow)?;
-        if total > bound.max {
+        if total > bound.agreed.unwrap_or(bound.max).max(bound.max) {
             let exceeded = Exceeded {
                 account: due.account.clone(),
                 currency: due.currency.clone(),
@@ -240,6 +242,7 @@ fn check_one(read: &dyn Read, now: Timestamp, due: &Due, ask: &mut Vec<Exceeded>
                 limit: bound.max,
                 spent,
                 requested,
+                total,
                 resets_at: resets_at(bound, &counted, total),
             };
             if bound.ask {

@@ -36,6 +36,8 @@ pub struct Bound {
     pub window: Option<Duration>,
     /// A person is asked where it would be passed.
     pub ask: bool,
+    /// A person has agreed that the call passes it as far as this.
+    pub agreed: Option<Decimal>,
 }
 
 /// Charges that cannot be booked.
@@ -115,8 +117,10 @@ pub fn due(charges: &[Charge], principal: &Principal, ceilings: &[Ceiling]) -> R
             let counts = limit.unit == amount::COUNT && charge.currency != amount::COUNT;
             if limit.unit == charge.currency || counts {
                 covered |= limit.unit == charge.currency;
-                let bound = Bound { max: amount::parse(&limit.max)?, counts, window: limit.window, ask: limit.ask };
-                if !limit.agreed && !limits.contains(&bound) {
+                let agreed = limit.agreed.as_deref().map(amount::parse).transpose()?;
+                let max = amount::parse(&limit.max)?;
+                let bound = Bound { max, counts, window: limit.window, ask: limit.ask, agreed };
+                if !limits.contains(&bound) {
                     limits.push(bound);
                 }
             }
@@ -126,7 +130,7 @@ pub fn due(charges: &[Charge], principal: &Principal, ceilings: &[Ceiling]) -> R
         }
         for ceiling in ceilings.iter().filter(|ceiling| ceiling_holds(ceiling, &charge.account)) {
             let counts = ceiling.currency == amount::COUNT && charge.currency != amount::COUNT;
-            let bound = Bound { max: ceiling.max, counts, window: ceiling.window, ask: false };
+            let bound = Bound { max: ceiling.max, counts, window: ceiling.window, ask: false, agreed: None };
             if (ceiling.currency == charge.currency || counts) && !limits.contains(&bound) {
                 limits.push(bound);
             }

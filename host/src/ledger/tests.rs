@@ -13,7 +13,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const NOW: Timestamp = Timestamp(1_772_366_400_000);
 
 fn limit(max: &str, unit: &str, window: Option<Duration>) -> Limit {
-    Limit { max: max.into(), unit: unit.into(), window, ask: false, agreed: false }
+    Limit { max: max.into(), unit: unit.into(), window, ask: false, agreed: None }
 }
 
 fn charge(id: &str, amount: &str, currency: &str, limits: Vec<Limit>) -> Charge {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,9 +17,9 @@ use crate::call::Call;
 use crate::catalog::Tool;
 use crate::clock::Clock;
 use crate::identity::Principal;
-use crate::ledger::{self, Charge, Exceeded};
+use crate::ledger::{self, Charge, Exceeded, Limit, amount};
 use crate::refusal::{Code, Refusal};
-use crate::verdict::{Ask, Author, Combined, Denial, Obligations, Question, Verdict, combine};
+use crate::verdict::{Ask, Author, Combined, Denial, LimitPassed, Obligations, Question, Verdict, combine};
 
 /// What one policy made of a call. It goes to the audit log.
 #[derive(Clone, Debug, Serialize)]
@@ -94,14 +95,21 @@ impl Questions {
 
     /// A limit would be passed: the policies that set it ask, too.
     pub fn limit_passed(&mut self, passed: &Exceeded, principal: &Principal, summary: &str) {
+        let what = LimitPassed {
+            account: passed.account.clone(),
+            currency: passed.currency.clone(),
+            counts: passed.counts,
+            window: passed.window,
+            max: passed.limit,
+            total: passed.total,
+        };
         for (author, charges) in &self.limits {
-            let theirs = charges.iter().any(|charge| {
-                let account = ledger::account_name(&charge.account, principal);
-                charge.currency == passed.currency && account.is_ok_and(|account| account == passed.account)
-            });
-            if theirs {
+            let theirs = charges.iter().flat_map(|charge| charge.limits.iter().map(move |limit| (charge, limit)));
+            let limits = theirs.filter(|(_, limit)| limit.ask);
+            let passed = limits.filter_map(|(charge, limit)| limit_of(charge, limit, principal, passed.total));
+            if let Some(limit) = { passed }.find(|limit| limit.is_of(&what)) {
                 let (author, summary) = (author.clone(), summary.to_owned());
-                self.asks.push(Ask { author, summary, expires_s: None, quorum: 1, passes_limit: true });
+                self.asks.push(Ask { author, summary, expires_s: None, quorum: 1, limit: Some(limit) });
             }
         }
     }
@@ -185,7 +193,6 @@ pub(super) fn judge(
     for entry in set.policies.iter().filter(|entry| entry.applies(&call.tool.name)) {
         let author = author(entry);
         let approved = entry.enforces() && held.as_ref().is_some_and(|held| held.answers(&author));
-        let lifts = held.as_ref().is_some_and(|held| held.lifts(&author));
         input.call.approved = approved;
         let started = clock.monotonic();
         let (verdict, reads) = entry.sandbox.evaluate(&input);
@@ -202,9 +209,17 @@ pub(super) fn judge(
             }
             Ok(verdict) => {
                 let denies = matches!(verdict, Verdict::Deny(_));
+                // More persons are to agree than did: that is another question.
+                let approved = approved && held.as_ref().is_some_and(|held| enough(held, &verdict));
                 used |= approved;
                 questions.collect(&author, &verdict);
-                verdicts.push((entry.listed.name.clone(), if approved { agreed(verdict, lifts) } else { verdict }));
+                verdicts.push((
+                    entry.listed.name.clone(),
+                    match &held {
+                        Some(held) if approved => agreed(verdict, held, &author, &call.principal),
+                        _ => verdict,
+                    },
+                ));
                 if denies {
                     break;
                 }
@@ -231,7 +246,7 @@ impl Questions {
                 let Question { summary, expires_s, quorum, obligations } = question;
                 let (summary, quorum) = (summary.clone(), (*quorum).max(1));
                 let (author, expires_s) = (author.clone(), *expires_s);
-                self.asks.push(Ask { author, summary, expires_s, quorum, passes_limit: false });
+                self.asks.push(Ask { author, summary, expires_s, quorum, limit: None });
                 obligations
             }
             Verdict::Allow(obligations) | Verdict::Pass(obligations) => obligations,
@@ -246,10 +261,18 @@ impl Questions {
 }
 
 /// What a verdict counts as when persons have agreed to what its policy asks.
-fn agreed(verdict: Verdict, lifts: bool) -> Verdict {
+fn agreed(verdict: Verdict, held: &Held, author: &Author, principal: &Principal) -> Verdict {
     let lifted = |mut obligations: Obligations| {
-        for limit in obligations.charges.iter_mut().flat_map(|charge| &mut charge.limits) {
-            limit.agreed = lifts && limit.ask;
+        for charge in &mut obligations.charges {
+            let totals: Vec<Option<Decimal>> = charge
+                .limits
+                .iter()
+                .filter(|limit| limit.ask)
+                .map(|limit| held.agreed(author, &limit_of(charge, limit, principal, Decimal::ZERO)?))
+                .collect();
+            for (limit, total) in charge.limits.iter_mut().filter(|limit| limit.ask).zip(totals) {
+                limit.agreed = total.map(|total| total.to_string());
+            }
         }
         obligations
     };
@@ -259,6 +282,26 @@ fn agreed(verdict: Verdict, lifts: bool) -> Verdict {
         Verdict::Pass(obligations) => Verdict::Pass(lifted(obligations)),
         denial @ Verdict::Deny(_) => denial,
     }
+}
+
+/// Whether as many persons agreed as a verdict asks for.
+fn enough(held: &Held, verdict: &Verdict) -> bool {
+    match verdict {
+        Verdict::Ask(question) => question.quorum <= held.quorum(),
+        Verdict::Deny(_) | Verdict::Allow(_) | Verdict::Pass(_) => true,
+    }
+}
+
+/// A limit of a charge as the ledger knows it; none where it makes no sense, which the ledger says.
+fn limit_of(charge: &Charge, limit: &Limit, principal: &Principal, total: Decimal) -> Option<LimitPassed> {
+    Some(LimitPassed {
+        account: ledger::account_name(&charge.account, principal).ok()?,
+        currency: charge.currency.clone(),
+        counts: limit.unit == amount::COUNT && charge.currency != amount::COUNT,
+        window: limit.window,
+        max: amount::parse(&limit.max).ok()?,
+        total,
+    })
 }
 
 /// The call, under the approval's key when it has none of its own.

@@ -106,7 +106,7 @@ fn limit(said: types::Limit) -> Result<Limit, Nonsense> {
         }
     };
     let ask = matches!(said.exceed, types::Exceed::Ask);
-    Ok(Limit { max: said.max, unit: said.unit, window, ask, agreed: false })
+    Ok(Limit { max: said.max, unit: said.unit, window, ask, agreed: None })
 }
 
 fn tags(said: Vec<String>) -> Result<Vec<String>, Nonsense> {

@@ -176,7 +176,7 @@ impl From<&ChargeOut> for Charge {
             unit: limit.unit.clone(),
             window: limit.window.map(|window| window.0),
             ask: matches!(limit.exceed, ExceedOut::Ask),
-            agreed: false,
+            agreed: None,
         };
         Self {
             id: charge.id.clone(),
