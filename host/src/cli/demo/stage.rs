@@ -13,8 +13,9 @@ use crate::config::Config;
 use crate::serve::{self, Running};
 
 /// What `init` writes, and what the demo needs instead: ports that are free, descriptions that can change, and a bank.
-const CHANGES: [(&str, &str); 3] = [
-    ("\nlisten   = \"127.0.0.1:8787\" ", "\nadmin    = \"127.0.0.1:0\"\nlisten   = \"127.0.0.1:0\" "),
+const CHANGES: [(&str, &str); 4] = [
+    ("\"127.0.0.1:8787\"", "\"127.0.0.1:0\""),
+    ("\"127.0.0.1:8788\"", "\"127.0.0.1:0\""),
     ("\"--state\", \"market.json\"]", "\"--state\", \"market.json\", \"--descriptions\", \"descriptions.json\"]"),
     (
         "\n# How often. ",
