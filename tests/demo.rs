@@ -11,7 +11,7 @@ use crate::harness::gate::run;
 use crate::harness::{Caller, Door, PATIENCE, guest, here, market, program};
 
 /// What no telling of the story goes without, in order.
-const STORY: [&str; 40] = [
+const STORY: [&str; 46] = [
     "1. Each role sees its own tools",
     "summarize_customer_activity",
     "2. Reading is for everybody",
@@ -48,7 +48,13 @@ const STORY: [&str; 40] = [
     "9. A tool stays what it was",
     "→ tool_withheld",
     "→ accepted",
-    "10. All of it is in the audit log",
+    "10. What may have been done",
+    "→ outcome_unknown",
+    "→ outcome_unknown",
+    "→ 1 payment",
+    "→ it was executed",
+    "→ outcome_unknown",
+    "11. All of it is in the audit log",
     "leaf ",
     "path ",
     "root ",

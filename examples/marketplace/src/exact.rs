@@ -16,7 +16,7 @@ use rmcp::transport::Transport;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// The longest line that is read, in bytes.
 const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -33,6 +33,20 @@ pub(crate) struct ExactTransport<R, W> {
     write: Arc<Mutex<Option<W>>>,
     /// An answer that is being written to a line that was no message. Outlives a cancelled `receive`, too.
     answering: Option<Answering>,
+    /// Dropped when the client says nothing more.
+    open: Option<watch::Sender<()>>,
+}
+
+/// Whether the client may still say something.
+#[derive(Clone)]
+pub(crate) struct Open(watch::Receiver<()>);
+
+impl Open {
+    /// Returns when the client says nothing more.
+    pub(crate) async fn ended(&self) {
+        let mut open = self.0.clone();
+        while open.changed().await.is_ok() {}
+    }
 }
 
 type Answering = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
@@ -51,9 +65,35 @@ struct Params<'a> {
 }
 
 impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> ExactTransport<R, W> {
-    pub(crate) fn new(read: R, write: W) -> Self {
+    pub(crate) fn new(read: R, write: W) -> (Self, Open) {
         let write = Arc::new(Mutex::new(Some(write)));
-        Self { read: BufReader::new(read), line: Vec::new(), write, answering: None }
+        let (open, opened) = watch::channel(());
+        let read = BufReader::new(read);
+        (Self { read, line: Vec::new(), write, answering: None, open: Some(open) }, Open(opened))
+    }
+
+    /// The next message, or none at the end of the stream.
+    async fn message(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        loop {
+            if let Some(answering) = &mut self.answering {
+                let written = answering.await;
+                self.answering = None;
+                written.ok()?;
+            }
+            let line = self.next_line().await?;
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            match read_message(&line) {
+                Ok(message) => return Some(message),
+                Err(error) => {
+                    tracing::warn!(%error, "a line is not a message of the protocol");
+                    let answer = ErrorData::invalid_request(format!("not a message of the protocol: {error}"), None);
+                    let answer = TxJsonRpcMessage::<RoleServer>::error(answer, id_of(&line));
+                    self.answering = Some(Box::pin(self.send(answer)));
+                }
+            }
+        }
     }
 
     /// The next whole line, or none at the end of the stream.
@@ -100,26 +140,11 @@ where
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        loop {
-            if let Some(answering) = &mut self.answering {
-                let written = answering.await;
-                self.answering = None;
-                written.ok()?;
-            }
-            let line = self.next_line().await?;
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            match read_message(&line) {
-                Ok(message) => return Some(message),
-                Err(error) => {
-                    tracing::warn!(%error, "a line is not a message of the protocol");
-                    let answer = ErrorData::invalid_request(format!("not a message of the protocol: {error}"), None);
-                    let answer = TxJsonRpcMessage::<RoleServer>::error(answer, id_of(&line));
-                    self.answering = Some(Box::pin(self.send(answer)));
-                }
-            }
+        let message = self.message().await;
+        if message.is_none() {
+            self.open = None;
         }
+        message
     }
 
     async fn close(&mut self) -> io::Result<()> {

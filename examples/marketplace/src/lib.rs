@@ -74,8 +74,8 @@ where
 {
     let file = files.state.map(StateFile::open).transpose()?.map(Arc::new);
     let descriptions = files.descriptions.map(Descriptions::open).transpose()?;
-    let transport = exact::ExactTransport::new(read, write);
-    let service = match server::Marketplace::new(file, descriptions).serve(transport).await {
+    let (transport, open) = exact::ExactTransport::new(read, write);
+    let service = match server::Marketplace::new(file, descriptions, open).serve(transport).await {
         Ok(service) => service,
         // A client that leaves before it says anything is no error.
         Err(ServerInitializeError::ConnectionClosed(_)) => return Ok(()),

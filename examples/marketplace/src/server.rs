@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::descriptions::Descriptions;
-use crate::exact::ExactArguments;
+use crate::exact::{ExactArguments, Open};
 use crate::file::{StateError, StateFile};
 use crate::market::{Failure, State};
 use crate::tools;
@@ -21,11 +21,12 @@ use crate::tools;
 pub(crate) struct Marketplace {
     file: Option<Arc<StateFile>>,
     descriptions: Option<Descriptions>,
+    open: Open,
 }
 
 impl Marketplace {
-    pub(crate) fn new(file: Option<Arc<StateFile>>, descriptions: Option<Descriptions>) -> Self {
-        Self { file, descriptions }
+    pub(crate) fn new(file: Option<Arc<StateFile>>, descriptions: Option<Descriptions>, open: Open) -> Self {
+        Self { file, descriptions, open }
     }
 }
 
@@ -71,6 +72,7 @@ impl ServerHandler for Marketplace {
         loop {
             tokio::select! {
                 () = client.cancelled() => return Ok(()),
+                () = self.open.ended() => return Ok(()),
                 () = descriptions.changed() => client.sink().notify_tool_list_changed().await.map_err(internal)?,
             }
         }

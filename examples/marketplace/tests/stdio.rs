@@ -16,10 +16,12 @@ struct Program {
 
 impl Program {
     fn start(state: Option<&Path>) -> Self {
+        Self::with(state.into_iter().flat_map(|path| [Path::new("--state"), path]))
+    }
+
+    fn with<'a>(words: impl IntoIterator<Item = &'a Path>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_marketplace"));
-        if let Some(path) = state {
-            command.arg("--state").arg(path);
-        }
+        command.args(words);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output, last_id: 0 }
@@ -38,6 +40,11 @@ impl Program {
 
     fn ask(&mut self, line: &str) -> Value {
         writeln!(self.input, "{line}").unwrap();
+        self.told()
+    }
+
+    /// The next message.
+    fn told(&mut self) -> Value {
         let mut answer = String::new();
         assert_ne!(self.output.read_line(&mut answer).unwrap(), 0, "it ended instead of answering");
         serde_json::from_str(&answer).unwrap()
@@ -104,4 +111,37 @@ fn failures_say_whether_the_tool_ran() {
         assert_eq!(program.call("cancel_order", r#"{"number":"1"}"#)["result"]["isError"], false);
     }
     program.end();
+}
+
+#[test]
+fn whoever_listens_is_told_when_descriptions_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("descriptions.json");
+    std::fs::write(&file, r#"{"make_offer":"One.","no_such_tool":"None."}"#).unwrap();
+    let mut program = Program::with([Path::new("--descriptions"), &file]);
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let request = |id: u32, method: &str, mut params: Value| {
+        params["_meta"] = meta.clone();
+        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
+    };
+    let text = |answer: &Value, name: &str| {
+        let tools = answer["result"]["tools"].as_array().unwrap();
+        tools.iter().find(|tool| tool["name"] == name).unwrap()["description"].clone()
+    };
+    let listed = program.ask(&request(1, "tools/list", json!({})));
+    assert_eq!((text(&listed, "make_offer"), text(&listed, "vote_deal")), (json!("One."), json!("Votes for a deal.")));
+    let listening = request(2, "subscriptions/listen", json!({"notifications": {"toolsListChanged": true}}));
+    assert_eq!(program.ask(&listening)["method"], "notifications/subscriptions/acknowledged");
+    // Half a file is no change; a whole one is.
+    for content in [r#"{"make_offer":"Tw"#, r#"{"make_offer":"Two."}"#] {
+        std::fs::write(&file, content).unwrap();
+    }
+    assert_eq!(program.told()["method"], "notifications/tools/list_changed");
+    assert_eq!(text(&program.ask(&request(3, "tools/list", json!({}))), "make_offer"), "Two.");
+    drop(program.input);
+    assert!(program.child.wait().unwrap().success());
+
+    std::fs::write(&file, "[]").unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_marketplace")).arg("--descriptions").arg(&file).output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("descriptions.json"));
 }

@@ -102,6 +102,12 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
+    /// Whether both are the same compiled component.
+    #[cfg(test)]
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        self.pre.component().image_range() == other.pre.component().image_range()
+    }
+
     pub(super) fn new(pre: InstancePre<State>, exports: Exports) -> Self {
         Self { pre, exports, settings: None }
     }

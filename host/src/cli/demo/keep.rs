@@ -35,7 +35,13 @@ fn show(out: &Out, stage: &Stage) -> Result<(), Failure> {
     out.line(&pretty(&export::over_http(Client::Generic, export::ENTRY, &stage.url, key))?)?;
     quiet("A client that starts a program:")?;
     let program = std::env::current_exe().map_err(said)?;
-    let stdio = export::over_stdio(Client::Generic, &program, &stage.file, &stage.config.servers, key);
+    let stdio = export::over_stdio(
+        Client::Generic,
+        &program,
+        &stage.file,
+        stage.config.servers.get(..1).unwrap_or_default(),
+        key,
+    );
     out.line(&pretty(&stdio)?)?;
     quiet("And beside it, the command line:")?;
     let at = |word: &str, file: &Path| format!("  {} {word} --config {}", program.display(), file.display());

@@ -12,11 +12,21 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::serve::{self, Running};
 
-/// What `init` writes, and what the demo needs instead: ports that are free, and descriptions that can change.
-const CHANGES: [(&str, &str); 2] = [
-    ("\nlisten   = \"127.0.0.1:8787\" ", "\nadmin    = \"127.0.0.1:0\"\nlisten   = \"127.0.0.1:0\" "),
+/// What `init` writes, and what the demo needs instead: ports that are free, descriptions that can change, and a bank.
+const CHANGES: [(&str, &str); 4] = [
+    ("\"127.0.0.1:8787\"", "\"127.0.0.1:0\""),
+    ("\"127.0.0.1:8788\"", "\"127.0.0.1:0\""),
     ("\"--state\", \"market.json\"]", "\"--state\", \"market.json\", \"--descriptions\", \"descriptions.json\"]"),
+    (
+        "\n# How often. ",
+        "\n[[server]]\nname    = \"bank\"\ncommand = [@PROGRAM@, \"example-marketplace\", \"--state\", \"bank.json\"]\ntimeout = \"1s\"\n\n# How often. ",
+    ),
 ];
+/// What a trader may do besides.
+const MORE: (&str, &str) = (
+    "\"market__create_listing\", \"market__make_offer\"]",
+    "\"market__create_listing\", \"market__make_offer\", \"bank__record_payment\"]",
+);
 
 /// An agent's name and key.
 pub(super) struct Key {
@@ -47,14 +57,11 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) async fn set(directory: &Path) -> Result<Self, Failure> {
         let file = init::write(directory)?;
-        let mut text = fs::read_to_string(&file).map_err(|error| cannot("read its configuration", &error))?;
-        for (from, to) in CHANGES {
-            if text.matches(from).count() != 1 {
-                return Err(said(format!("the configuration that `init` makes has not once {from:?}")));
-            }
-            text = text.replace(from, to);
-        }
-        fs::write(&file, text).map_err(|error| cannot("write its configuration", &error))?;
+        let program = std::env::current_exe().map_err(|error| cannot("tell where its program is", &error))?;
+        let program = Value::from(program.display().to_string()).to_string();
+        let changes = CHANGES.map(|(from, to)| (from, to.replace("@PROGRAM@", &program)));
+        change(&file, &changes)?;
+        change(&directory.join("policies/policies.toml"), &[(MORE.0, MORE.1.to_owned())])?;
         fs::write(descriptions(directory), "{}").map_err(|error| cannot("write the descriptions", &error))?;
         let config = Config::load(&file)?;
         let key = init::owner(&config, "olivia").await?;
@@ -76,20 +83,36 @@ impl Stage {
         &self.config.folder
     }
 
-    /// What the marketplace says it executed: every tool that is not only read.
-    pub(super) fn writes(&self) -> Result<usize, Failure> {
-        let text = fs::read(self.folder().join("market.json"));
-        let state: Value =
-            serde_json::from_slice(&text.map_err(|error| cannot("read the marketplace's book", &error))?)
-                .map_err(said)?;
-        let executed = state.get("executed").and_then(Value::as_array).ok_or_else(|| said("the book is empty"))?;
+    /// How many writes stand in the book of a marketplace, or of the bank.
+    pub(super) fn writes(&self, book: &str) -> Result<usize, Failure> {
+        let text = fs::read(self.folder().join(book)).map_err(|error| cannot("read a book", &error))?;
+        let state: Value = serde_json::from_slice(&text).map_err(said)?;
+        let executed = state.get("executed").and_then(Value::as_array).ok_or_else(|| said("a book is empty"))?;
         Ok(executed.iter().filter(|one| one.get("tool") != Some(&json!("list_deals"))).count())
+    }
+
+    /// The bank can write nothing as long as what this returns is kept, so it gives no answer.
+    pub(super) fn silence_bank(&self) -> Result<fs::File, Failure> {
+        let held = fs::File::open(self.folder().join("bank.json")).and_then(|book| book.lock().map(|()| book));
+        held.map_err(|error| cannot("hold the bank's book", &error))
     }
 
     /// The marketplace describes a tool in other words.
     pub(super) fn describe(&self, tool: &str, text: &str) -> Result<(), Failure> {
         replace(&descriptions(self.folder()), json!({ tool: text }).to_string().as_bytes())
     }
+}
+
+/// Changes a file that `init` made.
+fn change(file: &Path, changes: &[(&str, String)]) -> Result<(), Failure> {
+    let mut text = fs::read_to_string(file).map_err(|error| cannot("read its configuration", &error))?;
+    for (from, to) in changes {
+        if text.matches(from).count() != 1 {
+            return Err(said(format!("`{}` as `init` makes it does not have {from:?} once", file.display())));
+        }
+        text = text.replace(from, to);
+    }
+    fs::write(file, text).map_err(|error| cannot("write its configuration", &error))
 }
 
 async fn people(running: &Running, key: &str) -> Result<(String, Person, Person, [Key; 3]), Failure> {

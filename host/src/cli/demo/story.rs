@@ -1,5 +1,7 @@
 //! What happens in the demo, in order.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::super::Failure;
@@ -12,6 +14,7 @@ mod calls;
 mod quiet;
 mod record;
 mod rules;
+mod silence;
 mod trouble;
 
 /// Tells the story.
@@ -37,6 +40,7 @@ pub(super) async fn tell(out: &Out, stage: &Stage) -> Result<(), Failure> {
     story.allowlist().await?;
     story.endless_policy().await?;
     story.changed_tool().await?;
+    story.unknown_outcome().await?;
     story.record(&approved).await?;
     if story.teller.end()? { Ok(()) } else { Err(Failure::No) }
 }
@@ -49,7 +53,7 @@ struct Story<'a> {
     scout: Agent,
     trader: Agent,
     buyer: Agent,
-    /// How many writes were answered as done.
+    /// How many writes were answered as done, or found to be.
     writes: usize,
 }
 
@@ -111,6 +115,9 @@ impl Story<'_> {
         Ok(self.teller.check(right, &format!("{}, the owner: {what}", owner.name), &outcome, right)?)
     }
 }
+
+/// How long a server, or the gate looking at one, may take to do what it does within a second or two.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The only tool of the story that changes nothing.
 const READ: &str = "market__list_deals";

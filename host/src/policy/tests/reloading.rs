@@ -118,6 +118,25 @@ fn each_other_set_has_the_next_generation_and_keeps_it() {
 }
 
 #[test]
+fn only_what_has_changed_is_compiled() {
+    let scene = Scene::new();
+    let mut reloader = scene.new_reloader();
+    let mut sandboxes = |policies: [(&str, usize); 2]| {
+        let text = policies.map(|(name, number)| numbered(number).replace("'a'", name));
+        scene.put(FILE, text.concat());
+        reload(&mut reloader);
+        let set = standing(&reloader.shared()).set.unwrap();
+        [0, 1].map(|index| set.policies[index].sandbox.clone())
+    };
+    let first = sandboxes([("'a'", 1), ("'b'", 2)]);
+    assert!(!first[0].shares(&first[1]), "other settings");
+    let next = sandboxes([("'a'", 3), ("'b'", 2)]);
+    assert!(next[1].shares(&first[1]) && !next[0].shares(&first[0]));
+    let turned = sandboxes([("'c'", 2), ("'a'", 3)]);
+    assert!(turned[0].shares(&next[1]) && turned[1].shares(&next[0]), "whatever they are called");
+}
+
+#[test]
 fn a_broken_directory_leaves_the_last_good_set_in_force() {
     let scene = Scene::new();
     scene.put(FILE, "[[policy");

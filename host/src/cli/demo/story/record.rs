@@ -18,28 +18,24 @@ impl Story<'_> {
             "All of it is in the audit log",
             "Its entries are the leaves of a Merkle tree: whoever has kept the root sees that none was changed.",
         )?;
-        let (found, wanted) = (self.stage.writes()?, self.writes);
-        let what =
-            format!("the marketplace's own book, market.json: {found} writes, and {wanted} calls were told `done`");
+        let found = self.stage.writes("market.json")?.saturating_add(self.stage.writes("bank.json")?);
+        let wanted = self.writes;
+        let what = format!("the books of marketplace and bank: {found} writes; {wanted} calls were done or resolved");
         let outcome = if found == wanted { "the same" } else { "NOT the same" };
         self.teller.check(found == wanted, &what, outcome, found == wanted)?;
 
         let owner = &self.stage.owner;
         let page = owner.get("/v1/audit/events?limit=1000").await?;
-        let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        for entry in page.get("entries").and_then(Value::as_array).into_iter().flatten() {
-            let status = show::cell(entry.get("status"));
-            let code = entry.get("code").and_then(Value::as_str).unwrap_or(&status).to_owned();
-            let count = counts.entry(code).or_default();
-            *count = count.saturating_add(1);
-        }
-        let counts: Vec<String> = counts.iter().map(|(code, count)| format!("{count} {code}")).collect();
+        let entries = page.get("entries").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+
         let report = owner.get("/v1/audit/verify").await?;
         let ok = report.get("ok") == Some(&Value::Bool(true));
         let what = format!("{}, the owner: GET /v1/audit/verify", owner.name);
         let outcome = if ok { "every entry and every node fits" } else { "NOT what was written" };
         self.teller.check(ok, &what, &format!("{} entries, {outcome}", show::cell(report.get("entries"))), ok)?;
-        self.teller.sentence(&counts.join(", "))?;
+        for key in ["status", "code"] {
+            self.teller.sentence(&counted(entries, key))?;
+        }
 
         let proofs = owner.get(&format!("/v1/audit/proof/inclusion?id={call}")).await?;
         let proof = proofs.as_array().and_then(|proofs| proofs.last()).cloned().unwrap_or_default();
@@ -55,6 +51,16 @@ impl Story<'_> {
         self.teller.detail(Tone::Quiet, &format!("path {}…", short.join("… ")))?;
         Ok(self.teller.detail(Tone::Quiet, &format!("root {}", text("root")))?)
     }
+}
+
+/// How often each value of a member is there.
+fn counted(entries: &[Value], key: &str) -> String {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for value in entries.iter().filter_map(|entry| entry.get(key).and_then(Value::as_str)) {
+        let count = counts.entry(value).or_default();
+        *count = count.saturating_add(1);
+    }
+    counts.iter().map(|(value, count)| format!("{count} {value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether the leaf and the path of a proof make its root, which is computed here from what was sent.

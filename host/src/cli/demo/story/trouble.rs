@@ -1,23 +1,18 @@
 //! A policy that never ends, and a tool that is not any more what it was.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::super::super::show::Tone;
 use super::super::super::{Failure, show};
 use super::super::said;
 use super::rules::offer;
-use super::{Expected, READ, Story, Who};
+use super::{Expected, PATIENCE, READ, Story, Who};
 use crate::catalog::Found;
 
 /// A component whose `evaluate` never returns: `tests/guests/hostile/loop-evaluate.wat`, built.
 const ENDLESS: &[u8] = include_bytes!("../loop-evaluate.wasm");
 
 const ENDLESS_POLICY: &str = "\n[[policy]]\nname   = \"endless\"\nmodule = \"endless.wasm\"\n";
-
-/// How long the gate may take to notice that a server has changed: it looks within seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Story<'_> {
     pub(super) async fn endless_policy(&mut self) -> Result<(), Failure> {
