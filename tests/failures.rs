@@ -8,7 +8,7 @@
 //! | a trap, a return that makes no sense | `policy_fault` | audited with the policy's name and the trap | `policy::a_trap`, `…_junk_verdict`, `…_no_text`, `…_megabytes` |
 //! | fuel, deadline, memory, tables, stack | `policy_limit` | the same | `policy::a_loop`, `…_slow_chain`, `…_memory_bomb`, `…_table_bomb`, `…_recursion` |
 //! | nowhere free to decide in time | `overloaded` | audited; nothing claimed | `policy::no_free_slot` |
-//! | no commit before the call; no audit | `store_unavailable` | told to the log; not ready; key and money free | `store::before_the_call`, `store::no_audit_no_call` |
+//! | no commit before the call; no audit | `store_unavailable` | told to the log; not ready; key and money free | `store::before_the_call` |
 //! | no commit after the call | `outcome_unknown`, `executed: true` | told to the log; key and money kept until an owner resolves it | `store::after_the_call` |
 //! | a server that cannot be reached | `upstream_unavailable` | FAILED; key and money free | `upstream::one_that_is_gone` |
 //! | a server that says that it did nothing | `upstream_error` | FAILED; key, money and approval free | `upstream::an_approval_of_what_was_not_done_…` |
@@ -59,10 +59,23 @@ fn assert_money(found: (rust_decimal::Decimal, rust_decimal::Decimal), spent: u3
 
 /// Calls of 100 euros with keys, one through each door, whose outcome nobody knows: they stay so, until an owner has
 /// looked. The first two were executed, the others not.
-async fn resolved_both_ways(gate: &Gate, doors: &mut Doors, tool: &str, call: impl Fn(usize) -> Call, ran: impl Fn() -> usize) {
+async fn resolved_both_ways(
+    gate: &Gate,
+    doors: &mut Doors,
+    tool: &str,
+    call: impl Fn(usize) -> Call,
+    ran: impl Fn() -> usize,
+) {
     let before = ran();
     let again = doors.call_elsewhere(tool, &call).await;
-    refused(gate, &again, "outcome_unknown", "not executed again until the gate's owner has resolved it", &["ACCESS_DENIED"]).await;
+    refused(
+        gate,
+        &again,
+        "outcome_unknown",
+        "not executed again until the gate's owner has resolved it",
+        &["ACCESS_DENIED"],
+    )
+    .await;
     assert_eq!(ran(), before, "nothing is sent twice");
     let all = u32::try_from(Doors::COUNT).unwrap() * 100;
     assert_money(money(gate).await, 0, all);

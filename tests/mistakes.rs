@@ -101,7 +101,12 @@ async fn what_a_client_can_do_agrees_to_nothing() {
     let gate = Setup::policies(policies).start().await;
     let buyer = gate.agent("bob", "buyer", Door::Modern).await;
     let version = "io.modelcontextprotocol/protocolVersion";
-    for capabilities in [json!({}), json!({"elicitation": {}}), json!({"elicitation": {"form": {}, "url": {}}}), json!({"sampling": {}})] {
+    for capabilities in [
+        json!({}),
+        json!({"elicitation": {}}),
+        json!({"elicitation": {"form": {}, "url": {}}}),
+        json!({"sampling": {}}),
+    ] {
         let meta = json!({version: "2026-07-28", "io.modelcontextprotocol/clientCapabilities": capabilities,
             "dev.portcullis/approval": null, "dev.portcullis/approved": true, "confirmed": true});
         let mut meta = meta;
@@ -123,15 +128,21 @@ async fn a_negative_amount_gives_nothing_back() {
     let gate = Setup::default().start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     let mut doors = Doors::to_market(&gate, &buyer);
-    for answer in doors.call("market__make_offer", |number| (market::numbered_offer(number, "500", "\"EUR\""), None)).await {
+    for answer in
+        doors.call("market__make_offer", |number| (market::numbered_offer(number, "500", "\"EUR\""), None)).await
+    {
         answer.executed();
     }
     for amount in ["-500", "\"-500.00\"", "-0.01", "-1e2"] {
-        for answer in doors.call("market__make_offer", |number| (market::numbered_offer(number, amount, "\"EUR\""), None)).await {
+        for answer in
+            doors.call("market__make_offer", |number| (market::numbered_offer(number, amount, "\"EUR\""), None)).await
+        {
             assert_eq!(answer.refused("denied").details()["pointer"], "/amount");
         }
     }
-    for answer in doors.call("market__make_offer", |number| (market::numbered_offer(number, "0.01", "\"EUR\""), None)).await {
+    for answer in
+        doors.call("market__make_offer", |number| (market::numbered_offer(number, "0.01", "\"EUR\""), None)).await
+    {
         answer.refused("cap_exceeded");
     }
     assert_eq!(gate.executed().len(), Doors::COUNT);
@@ -148,7 +159,12 @@ async fn no_call_is_decided_by_an_instance_that_decided_another() {
     let mut doors = Doors::to_market(&gate, &buyer);
     for _ in 0..4 {
         for answer in doors.call(DEAL, |_| (market::deal("a"), None)).await {
-            assert_eq!((answer.code(), &answer.refusal()["policy"]), (Some("denied"), &json!("counter")), "{}", answer.text);
+            assert_eq!(
+                (answer.code(), &answer.refusal()["policy"]),
+                (Some("denied"), &json!("counter")),
+                "{}",
+                answer.text
+            );
         }
     }
     assert_eq!(gate.executed().len(), 0);
@@ -160,7 +176,8 @@ async fn a_policy_that_imports_more_than_the_contract_is_not_taken() {
     let import = "wasi:http/outgoing-handler@0.2.0";
     let wanting = guest::component_that_imports(&format!("(import \"{import}\" (instance))"), "good.wat");
     let policies = "[[policy]]\nname = \"wanting\"\nmodule = \"wanting.wasm\"\n";
-    let mut gate = Setup { components: vec![("wanting.wasm".to_owned(), wanting)], ..Setup::policies(policies) }.write();
+    let mut gate =
+        Setup { components: vec![("wanting.wasm".to_owned(), wanting)], ..Setup::policies(policies) }.write();
     gate.start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     for caller in Door::ALL.map(|door| buyer.at(door)) {
@@ -175,12 +192,15 @@ async fn a_policy_that_imports_more_than_the_contract_is_not_taken() {
 async fn an_agent_cannot_change_its_own_policy() {
     let gate = Setup::default().start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
-    let own = ["gate__approval_status", "gate__get_reputation", "gate__get_spend_status", "gate__get_transaction_history"];
+    let own =
+        ["gate__approval_status", "gate__get_reputation", "gate__get_spend_status", "gate__get_transaction_history"];
     for caller in Door::ALL.map(|door| buyer.at(door)) {
         let mut listed = caller.all_tools().await;
         listed.retain(|name| name.starts_with("gate__"));
         assert!(!listed.is_empty() && listed.iter().all(|name| own.contains(&name.as_str())), "{listed:?}");
-        for name in ["policy_reload", "policy-reload", "approve", "set_trust", "agent_add", "outcome_resolve", "release"] {
+        for name in
+            ["policy_reload", "policy-reload", "approve", "set_trust", "agent_add", "outcome_resolve", "release"]
+        {
             caller.call(&format!("gate__{name}"), "{}").await.refused("unknown_tool");
         }
     }

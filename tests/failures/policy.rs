@@ -97,9 +97,16 @@ async fn first_set_decides(gate: &Gate, doors: &mut Doors, why: &str) {
         }
         assert_eq!(answer.executed().decision()["generation"], 1, "{why}: {}", answer.text);
     }
-    for answer in doors.call("market__make_offer", |_| (market::offer("500.01", "EUR"), None)).await {
-        answer.refused("cap_exceeded");
+    for answer in doors.call(DEAL, |_| (market::deal("a"), None)).await {
+        answer.refused("unknown_tool");
     }
+}
+
+/// Roles alone: what a buyer may do.
+fn roles(allow: &str) -> String {
+    format!(
+        "[[policy]]\nname = \"rbac\"\nmodule = \"bundled:rbac\"\n[policy.settings.roles.buyer]\nallow = [\"{allow}\"]\n"
+    )
 }
 
 #[tokio::test]
@@ -108,20 +115,18 @@ async fn a_broken_new_version_leaves_the_last_good_set_in_force_also_after_a_res
         ("loop.wasm".to_owned(), guest::component("hostile/loop-configure.wat")),
         ("junk.wasm".to_owned(), b"\0asm junk".to_vec()),
     ];
-    let mut gate = Setup { components, ..Setup::default() }.start().await;
+    let mut gate = Setup { components, ..Setup::policies(roles("market__list_deals")) }.start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     let mut doors = Doors::to_market(&gate, &buyer);
-    // The cap is ten times as high: none of these ever decides.
-    let loose = POLICIES.replace("500.00", "5000.00");
+    // More is allowed, but none of these ever decides.
+    let loose = roles("market__*");
     let policy = |name: &str, more: &str| format!("{loose}[[policy]]\nname = \"{name}\"\n{more}");
     let versions = [
-        (loose[..loose.len() - 12].to_owned(), "not TOML"),
-        (policy("absent", "module = \"absent.wasm\"\n"), "absent.wasm"),
+        (loose[..loose.len() - 3].to_owned(), "not TOML"),
         (policy("junk", "module = \"junk.wasm\"\n"), "junk.wasm"),
         (policy("endless", "module = \"loop.wasm\"\n"), "endless"),
         (policy("misset", "module = \"bundled:rbac\"\n[policy.settings]\nrolls = {}\n"), "misset"),
         (policy("pinned", &format!("module = \"bundled:rbac\"\ndigest = \"sha256:{}\"\n", "0".repeat(64))), "pinned"),
-        (policy("modest", "module = \"bundled:rbac\"\nmode = \"mostly\"\n"), "mostly"),
     ];
     for (text, why) in &versions {
         fs::write(gate.policy_file(), text).unwrap();

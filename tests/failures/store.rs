@@ -37,7 +37,10 @@ async fn before_the_call() {
         }
     }
     // What is kept is no answer either, while nobody can write down that it was given.
-    buyer.call_with("market__make_offer", &market::offer("500", "EUR"), Some("done")).await.refused("store_unavailable");
+    buyer
+        .call_with("market__make_offer", &market::offer("500", "EUR"), Some("done"))
+        .await
+        .refused("store_unavailable");
     let ready = buyer.get("/readyz").await;
     assert!(ready.status == 503 && ready.body["reasons"].to_string().contains("store"), "{}", ready.text);
     assert_eq!(gate.executed().len(), executed, "no audit, no call");
@@ -82,5 +85,8 @@ async fn after_the_call() {
 
     gate.restart().await;
     let mut doors = Doors::to_odd(&gate, &buyer);
-    resolved_both_ways(&gate, &mut doors, "odd__hold", call, || odd::executed(gate.folder()).iter().filter(|entry| entry["tool"] == "hold").count()).await;
+    resolved_both_ways(&gate, &mut doors, "odd__hold", call, || {
+        odd::executed(gate.folder()).iter().filter(|entry| entry["tool"] == "hold").count()
+    })
+    .await;
 }

@@ -60,7 +60,12 @@ fn began(gate: &Gate, tool: &str) -> usize {
 }
 
 /// Calls of the tool, one through each door and all under way at the same time, when the server goes wrong.
-async fn under_way(gate: &Gate, doors: &mut Doors, tool: &str, call: impl Fn(usize) -> (String, Option<String>)) -> Vec<Answer> {
+async fn under_way(
+    gate: &Gate,
+    doors: &mut Doors,
+    tool: &str,
+    call: impl Fn(usize) -> (String, Option<String>),
+) -> Vec<Answer> {
     let started = async {
         until("the calls", async || (began(gate, tool) >= Doors::COUNT).then_some(())).await;
         odd::let_go(gate.folder());
@@ -102,7 +107,11 @@ async fn one_that_talks_nonsense() {
 
 /// The same with a person's agreement to each call: their approvals' ids.
 async fn approved(tool: &str, more: &str) -> (Gate, Caller, Doors, Vec<String>) {
-    let policies = POLICIES.replacen("\n\n[[policy]]\nname = \"spending", "\nconfirm = [\"odd__*\"]\n\n[[policy]]\nname = \"spending", 1);
+    let policies = POLICIES.replacen(
+        "\n\n[[policy]]\nname = \"spending",
+        "\nconfirm = [\"odd__*\"]\n\n[[policy]]\nname = \"spending",
+        1,
+    );
     let gate = Setup { servers: odd::server(), ..Setup::policies(policies) }.start().await;
     let buyer = gate.agent("bob", "buyer", Door::Rest).await;
     let ann = gate.person("ann", "approver").await;

@@ -23,6 +23,7 @@ pub(crate) fn component_that_imports(more: &str, file: &str) -> Vec<u8> {
         }
     }
     let (contract, exports) = (read("contract.wat"), read("exports.wat"));
-    let text = format!("(component {more} {contract} (core module $m {core}) (core instance $i (instantiate $m)) {exports})");
+    let text =
+        format!("(component {more} {contract} (core module $m {core}) (core instance $i (instantiate $m)) {exports})");
     wat::parse_str(text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
