@@ -2,6 +2,7 @@
 //! say was executed.
 
 pub(crate) mod client;
+pub(crate) mod doors;
 pub(crate) mod foreign;
 pub(crate) mod gate;
 pub(crate) mod guest;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use client::{Answer, Caller, Door};
+pub(crate) use doors::Doors;
 pub(crate) use gate::{Gate, Setup};
 pub(crate) use wrap::Wrap;
 

@@ -1,11 +1,10 @@
-//! Every reason for a refusal, provoked at both doors: its code, its shape, its status.
+//! Reasons for a refusal that lie in the call, provoked at both doors: code, shape, status. What lies in the gate or behind it
+//! is in `failures`.
 //!
 //! What `Answer::refused` checks of each: the members of the body and their types, the REST status, `Retry-After`, and
 //! over MCP an `isError` result whose text is the message.
 
-use std::fs;
-
-use crate::harness::{Door, Gate, Setup, market, odd, until};
+use crate::harness::{Door, Setup, market, odd, until};
 
 const MONEY: &str = r#"{"amount":"1.00","currency":"EUR"}"#;
 
@@ -137,50 +136,4 @@ async fn of_the_upstream() {
         // It comes back by itself.
         until("the server", async || caller.call("odd__echo", &arguments).await.code().is_none().then_some(())).await;
     }
-}
-
-#[tokio::test]
-async fn of_a_full_disk() {
-    let gate = Setup::default().start().await;
-    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
-    buyer.call_with("market__create_deal", &market::deal("a"), Some("k")).await.executed();
-    gate.fill_disk().await;
-    for caller in Door::ALL.map(|door| buyer.at(door)) {
-        caller.call("market__create_deal", &market::deal("b")).await.refused("store_unavailable");
-        caller.call_with("market__create_deal", &market::deal("a"), Some("k")).await.refused("store_unavailable");
-    }
-    assert_eq!(gate.executed().len(), 1, "no audit, no call");
-    assert_eq!(buyer.get("/readyz").await.status, 503);
-}
-
-#[tokio::test]
-async fn of_a_server_that_is_gone() {
-    let gate = gone().await;
-    let buyer = gate.agent("eve", "buyer", Door::Rest).await;
-    for caller in Door::ALL.map(|door| buyer.at(door)) {
-        caller.call("odd__echo", MONEY).await.refused("upstream_unavailable");
-    }
-    let spent = gate.cli(&["spend", "show", "--json"]).await.json();
-    let held = |row: &serde_json::Value| row["held"].as_str().is_some_and(|held| held.bytes().any(|byte| byte > b'0'));
-    let rows = spent.as_array().unwrap();
-    assert!(!rows.iter().any(held), "what was not sent holds no money: {spent}");
-}
-
-/// A gate that knew its server's tools before the server and its program went away.
-pub(crate) async fn gone() -> Gate {
-    let setup = Setup { servers: odd::server(), ..Setup::default() };
-    let script = tempfile::NamedTempFile::with_suffix(".py").unwrap();
-    fs::copy(crate::harness::here().join("servers/odd_server.py"), script.path()).unwrap();
-    let original = crate::harness::here().join("servers/odd_server.py");
-    let servers = setup.servers.replace(original.to_str().unwrap(), script.path().to_str().unwrap());
-    let gate = Setup { servers, ..setup }.start().await;
-    let buyer = gate.agent("bob", "buyer", Door::Rest).await;
-    buyer.call("odd__echo", MONEY).await.executed();
-    script.close().unwrap();
-    odd::kill(gate.folder()).await;
-    until("the end of the server", async || {
-        (buyer.call("odd__echo", MONEY).await.code() == Some("upstream_unavailable")).then_some(())
-    })
-    .await;
-    gate
 }

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::harness::foreign::installed;
-use crate::harness::wrap::market as market_command;
+use crate::harness::market::command as market_command;
+use crate::harness::odd::command as odd_command;
 use crate::harness::{Door, Gate, PATIENCE, Setup, Wrap, here, market, odd, program, until};
 
 /// A folder without servers, on which nothing runs yet, and a buyer's key.
@@ -215,10 +216,6 @@ async fn beside_a_gate_it_shares_what_is_the_same_and_shows_its_own() {
     until("the server leaves with its client", async || (agent.tools().await == before).then_some(())).await;
     assert_eq!(shared.ended().await, Some(0));
     assert_eq!(agent.tools().await, before, "what is configured stays");
-}
-
-fn odd_command() -> Vec<String> {
-    ["python3", here().join("servers/odd_server.py").to_str().unwrap(), "odd.jsonl"].map(str::to_owned).to_vec()
 }
 
 const HELD: &str = r#"{"amount":"1.00","currency":"EUR"}"#;

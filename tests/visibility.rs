@@ -1,6 +1,6 @@
 //! What a role does not grant is not there: neither listed nor callable, and no different from a tool that never was.
 
-use crate::harness::{Door, Setup, market};
+use crate::harness::{Door, Setup, guest, market};
 
 const SUPPORT: [&str; 3] = ["market__analyze_invoice", "market__find_order", "market__summarize_customer_activity"];
 const MANAGER: [&str; 2] = ["market__create_order", "market__validate_order"];
@@ -171,4 +171,29 @@ async fn a_policy_in_monitor_mode_neither_grants_nor_denies() {
         caller.call("market__list_deals", "{}").await.refused("denied");
     }
     assert_eq!(gate.executed().len(), 0);
+}
+
+#[tokio::test]
+async fn a_policy_that_fails_to_say_what_is_visible_hides_it() {
+    let policies = r#"
+        [[policy]]
+        name = "rbac"
+        module = "bundled:rbac"
+        [policy.settings.roles.buyer]
+        allow = ["market__*"]
+        [[policy]]
+        name = "hostile"
+        module = "hostile.wasm"
+        tools = ["market__create_deal"]
+    "#;
+    for file in ["loop-visible", "junk-visibility"] {
+        let components = vec![("hostile.wasm".to_owned(), guest::component(&format!("hostile/{file}.wat")))];
+        let gate = Setup { components, ..Setup::policies(policies) }.start().await;
+        let buyer = gate.agent("bob", "buyer", Door::Rest).await;
+        for caller in Door::ALL.map(|door| buyer.at(door)) {
+            let listed = caller.tools().await;
+            assert!(!listed.contains(&"market__create_deal".to_owned()) && listed.len() == 12, "{file} {listed:?}");
+            caller.call("market__create_deal", &market::deal("a")).await.refused("unknown_tool");
+        }
+    }
 }

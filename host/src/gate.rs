@@ -139,7 +139,7 @@ impl Gate {
     /// The tools that this principal sees, by name, of one server when one is named, and the gate's own.
     ///
     /// # Errors
-    /// `rate_limited`, `no_policy`.
+    /// `rate_limited`, `no_policy`, `overloaded`.
     pub async fn tools(
         &self,
         principal: &Arc<Principal>,
@@ -151,7 +151,7 @@ impl Gate {
             let set = self.policies.set()?;
             let mut tools = self.catalog.tools();
             tools.retain(|tool| tool.is_of(server));
-            let seen = self.policies.visible(&set, principal, &tools).await;
+            let seen = self.policies.visible(&set, principal, &tools).await?;
             let seen = tools.into_iter().zip(seen).filter_map(|(tool, seen)| seen.then_some(tool));
             Ok(seen.chain(own::tools()).collect())
         };
@@ -200,7 +200,7 @@ impl Gate {
         // Which tool. One that is hidden from the principal does not exist.
         let found = self.catalog.find(&request.tool).filter(|found| found.tool().is_of(request.server.as_deref()));
         let found = found.ok_or_else(|| catalog::unknown_tool(&request.tool))?;
-        let shown = self.policies.visible(&set, &principal, &[Arc::clone(found.tool())]).await;
+        let shown = self.policies.visible(&set, &principal, &[Arc::clone(found.tool())]).await?;
         if shown != [true] {
             return Err(catalog::unknown_tool(&request.tool));
         }

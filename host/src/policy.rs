@@ -175,7 +175,15 @@ impl Policies {
     }
 
     /// Which of these tools the principal sees.
-    pub async fn visible(&self, set: &Arc<PolicySet>, principal: &Arc<Principal>, tools: &[Arc<Tool>]) -> Vec<bool> {
+    ///
+    /// # Errors
+    /// `overloaded`, when there was no thread to ask the policies on.
+    pub async fn visible(
+        &self,
+        set: &Arc<PolicySet>,
+        principal: &Arc<Principal>,
+        tools: &[Arc<Tool>],
+    ) -> Result<Vec<bool>, Refusal> {
         let known = visible::known(set, principal, tools);
         let asked: Vec<_> = tools
             .iter()
@@ -186,11 +194,16 @@ impl Policies {
         if !asked.is_empty() {
             let (set, principal, clock) = (Arc::clone(set), Arc::clone(principal), self.0.clock.clone());
             let job = move || visible::ask(&set, &principal, asked, &clock);
-            answers = self.0.pool.run(job).await.unwrap_or_default();
+            answers = match self.0.pool.run(job).await {
+                Ok(answers) => answers,
+                Err(PoolError::Panicked) => Vec::new(),
+                // Who hears that there is no such tool does not come back when there is room again.
+                Err(error @ PoolError::Overloaded) => return Err(undecided(&error)),
+            };
         }
         let mut answers = answers.into_iter();
         // Whatever was not answered is hidden.
-        known.into_iter().map(|known| known.unwrap_or_else(|_| answers.next().unwrap_or(false))).collect()
+        Ok(known.into_iter().map(|known| known.unwrap_or_else(|_| answers.next().unwrap_or(false))).collect())
     }
 }
 

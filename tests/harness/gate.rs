@@ -90,7 +90,7 @@ impl Setup {
         for (name, bytes) in self.components {
             fs::write(policies.join(name), bytes).unwrap();
         }
-        Gate { folder, running: None, env: Vec::new() }
+        Gate { folder, running: None, env: Vec::new(), piped: false }
     }
 
     /// Starts a gate that becomes ready.
@@ -107,6 +107,7 @@ pub(crate) struct Gate {
     folder: TempDir,
     running: Option<Running>,
     env: Vec<(&'static str, &'static str)>,
+    piped: bool,
 }
 
 struct Running {
@@ -156,10 +157,13 @@ impl Gate {
             .envs(self.env.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(if self.piped { Stdio::piped() } else { log.try_clone().unwrap().into() })
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        if let Some(mut words) = child.stderr.take() {
+            tokio::spawn(async move { tokio::io::copy(&mut words, &mut tokio::fs::File::from_std(log)).await });
+        }
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the gate says where it listens");
         let line = line.unwrap().unwrap_or_else(|| panic!("the gate ended: {}", self.log()));
@@ -207,10 +211,16 @@ impl Gate {
         self.env.extend(env);
     }
 
+    /// From the next start on the log is written by this process, after a while: it goes on when the gate's own files cannot.
+    pub(crate) fn log_through_a_pipe(&mut self) {
+        self.piped = true;
+    }
+
     /// From now on none of the gate's files can grow.
     pub(crate) async fn fill_disk(&self) {
         let pid = self.running.as_ref().and_then(|running| running.child.id()).expect("it runs").to_string();
-        let limited = Command::new("prlimit").args(["--fsize=1:1", "--pid", &pid]).status().await.unwrap();
+        // The soft limit only.
+        let limited = Command::new("prlimit").args(["--fsize=1:", "--pid", &pid]).status().await.unwrap();
         assert!(limited.success());
     }
 

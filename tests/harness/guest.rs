@@ -9,6 +9,11 @@ fn read(file: &str) -> String {
 
 /// The component around a guest's core module; exports that it does not have are the defaults.
 pub(crate) fn component(file: &str) -> Vec<u8> {
+    component_that_imports("", file)
+}
+
+/// The same with more imports, as text.
+pub(crate) fn component_that_imports(more: &str, file: &str) -> Vec<u8> {
     let (fields, defaults) = (read(file), read("defaults.wat"));
     let mut core = read("data.wat") + &fields;
     for form in defaults.split("\n(").skip(1) {
@@ -18,6 +23,7 @@ pub(crate) fn component(file: &str) -> Vec<u8> {
         }
     }
     let (contract, exports) = (read("contract.wat"), read("exports.wat"));
-    let text = format!("(component {contract} (core module $m {core}) (core instance $i (instantiate $m)) {exports})");
+    let text =
+        format!("(component {more} {contract} (core module $m {core}) (core instance $i (instantiate $m)) {exports})");
     wat::parse_str(text).unwrap_or_else(|error| panic!("{file}: {error}"))
 }

@@ -16,9 +16,13 @@ pub(crate) struct Executed {
 }
 
 /// The program under test is a marketplace, too.
+pub(crate) fn command() -> Vec<String> {
+    [program().to_str().unwrap(), "example-marketplace", "--state", "market.json"].map(str::to_owned).to_vec()
+}
+
+/// It under the name `market`.
 pub(crate) fn server() -> String {
-    let command = [program().to_str().unwrap(), "example-marketplace", "--state", "market.json"];
-    format!("\n[[server]]\nname = \"market\"\ncommand = {command:?}\n")
+    format!("\n[[server]]\nname = \"market\"\ncommand = {:?}\n", command())
 }
 
 /// In the order in which it happened; nothing where there is no state yet.

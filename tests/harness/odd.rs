@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 
 use super::here;
 
-/// `tests/servers/odd_server.py` under the name `odd`, keeping its list in the gate's folder.
-pub(crate) fn server() -> String {
+/// `tests/servers/odd_server.py`, keeping its list in the gate's folder.
+pub(crate) fn command() -> Vec<String> {
     let script = here().join("servers/odd_server.py");
-    let command = ["python3", script.to_str().unwrap(), "odd.jsonl"];
-    format!("\n[[server]]\nname = \"odd\"\ncommand = {command:?}\n")
+    ["python3", script.to_str().unwrap(), "odd.jsonl"].map(str::to_owned).to_vec()
+}
+
+/// It under the name `odd`.
+pub(crate) fn server() -> String {
+    format!("\n[[server]]\nname = \"odd\"\ncommand = {:?}\n", command())
 }
 
 /// The same with a time-out for each call.

@@ -8,12 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{Door, PATIENCE, program};
-
-/// The marketplace's command, as after `--`.
-pub(crate) fn market() -> Vec<String> {
-    [program().to_str().unwrap(), "example-marketplace", "--state", "market.json"].map(str::to_owned).to_vec()
-}
+use super::{Door, PATIENCE, market, program};
 
 /// A wrap that runs.
 pub(crate) struct Wrap {
@@ -57,7 +52,7 @@ impl Wrap {
 
     /// The marketplace, under the name that the policies know.
     pub(crate) fn market(folder: &Path, key: &str) -> Self {
-        Self::start(folder, Some(key), &["--name", "market"], &market())
+        Self::start(folder, Some(key), &["--name", "market"], &market::command())
     }
 
     pub(crate) async fn send(&mut self, line: &[u8]) {

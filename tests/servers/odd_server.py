@@ -1,7 +1,8 @@
 """An MCP server over standard input and output whose tools misbehave on demand. Python's standard library only.
 
 Usage: odd_server.py LIST. Each tool that begins is first written to LIST, a JSON object a line:
-{"tool", "arguments", "pid"}. Numbers in it are Python's: exact digits are the marketplace's to show.
+{"tool", "arguments", "pid"}. Numbers in it are Python's: exact digits are the marketplace's to show. With `hold` among its
+arguments any tool waits until the file `let-go` is there before it goes on.
 
 When there is a file `tools.json`, its list of definitions is what is offered in the place of the usual one, and whenever it
 changes the client is told so. A tool that only that file knows answers with its arguments.
@@ -70,10 +71,10 @@ def call(id, params):
     if tool not in [definition["name"] for definition in definitions()]:
         return send({"jsonrpc": "2.0", "id": id, "error": {"code": -32602, "message": f"no tool {tool}"}})
     began(tool, arguments)
-    if tool == "hold":
+    if tool == "hold" or "hold" in arguments:
         while not os.path.exists("let-go"):
             time.sleep(0.01)
-    elif tool == "die":
+    if tool == "die":
         os._exit(1)
     elif tool == "silent":
         return None

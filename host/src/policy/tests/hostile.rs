@@ -189,7 +189,7 @@ async fn a_failing_visible_hides() {
         );
         let set = policies.set().unwrap();
         let principal = Arc::new(Principal::for_test("ag_1", &[]));
-        let seen = policies.visible(&set, &principal, &[tool("market__a", &[]), tool("bad__a", &[])]).await;
+        let seen = policies.visible(&set, &principal, &[tool("market__a", &[]), tool("bad__a", &[])]).await.unwrap();
         assert_eq!(seen, [true, false], "{file}");
     }
 }

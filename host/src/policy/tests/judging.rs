@@ -120,7 +120,7 @@ async fn a_tool_is_hidden_by_an_enforcing_never() {
         let policies = chain(&entries);
         let set = policies.set().unwrap();
         for _ in 0..2 {
-            assert_eq!(policies.visible(&set, &principal, &tools).await, expected, "{entries:?}");
+            assert_eq!(policies.visible(&set, &principal, &tools).await.unwrap(), expected, "{entries:?}");
         }
     }
 }
@@ -131,7 +131,7 @@ async fn what_is_visible_is_remembered_for_exactly_one_principal_and_definition(
     let set = policies.set().unwrap();
     let one = Principal::for_test("ag_1", &["a"]);
     let tools = [tool("market__a", &[])];
-    assert_eq!(policies.visible(&set, &Arc::new(one.clone()), &tools).await, [true]);
+    assert_eq!(policies.visible(&set, &Arc::new(one.clone()), &tools).await.unwrap(), [true]);
     assert!(visible::known(&set, &one, &tools)[0].is_ok());
     let mut changed = Vec::new();
     for change in [
