@@ -76,6 +76,10 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// only told to the log, the rest is cut off.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
 
+/// One tool's definition in canonical form, in bytes: it is kept on disk with its pin, compiled into a schema and read by
+/// every model that lists it, and no model has room for a larger one beside its work.
+pub const DEFINITION_BYTES_MAX: usize = 256 * 1024;
+
 /// Tools of one server.
 pub const TOOLS_MAX: usize = 2_000;
 

@@ -22,6 +22,12 @@ pub(super) enum BadTool {
     /// Its definition is not an object.
     #[error("its definition is not an object")]
     Definition,
+    /// Its definition is larger than anybody would keep or read.
+    #[error("its definition has {found} bytes, more than the {max} allowed", max = limits::DEFINITION_BYTES_MAX)]
+    TooLarge {
+        /// Bytes there are, in canonical form.
+        found: usize,
+    },
     /// Its arguments cannot be checked.
     #[error("its input schema cannot be used: {0}")]
     Schema(#[from] BadSchema),
@@ -42,6 +48,9 @@ pub(super) fn tool(server: &ServerConfig, offered: Offered, rules: &[ToolConfig]
         return Err(BadTool::Gate);
     }
     let text = offered.definition.canonical();
+    if text.len() > limits::DEFINITION_BYTES_MAX {
+        return Err(BadTool::TooLarge { found: text.len() });
+    }
     let digest = pin::digest(text.as_bytes());
     let mut definition = offered.definition;
     let Value::Object(members) = &mut definition else { return Err(BadTool::Definition) };

@@ -192,3 +192,15 @@ fn a_name_that_could_be_mistaken_is_left_out() {
         assert!(definition::tool(&server(true), offered(name, "{}"), &[]).is_err(), "{name}");
     }
 }
+
+#[test]
+fn a_definition_that_is_too_large_is_left_out() {
+    let of = |bytes: usize| {
+        let frame = r#"{"description":""}"#.len();
+        let written = format!(r#"{{"description":"{}"}}"#, "x".repeat(bytes - frame));
+        definition::tool(&server(true), offered("pay", &written), &[]).map(|noted| noted.text.len())
+    };
+    assert_eq!(of(limits::DEFINITION_BYTES_MAX).unwrap(), limits::DEFINITION_BYTES_MAX);
+    let error = of(limits::DEFINITION_BYTES_MAX + 1).unwrap_err();
+    assert_eq!(error.to_string(), "its definition has 262145 bytes, more than the 262144 allowed");
+}

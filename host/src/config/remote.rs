@@ -121,6 +121,10 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
 }
 
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 /// Reads an endpoint. It is told back only where nothing in it can be a secret.
 fn endpoint(text: &str) -> Result<Uri, String> {
     if text.contains("${") {
@@ -133,6 +137,12 @@ fn endpoint(text: &str) -> Result<Uri, String> {
     let Some(host) = url.host().filter(|host| !bare(host).is_empty()) else {
         return Err("has a `url` without a host; a whole one looks like `https://host/mcp`".into());
     };
+    // `Uri` has no port where it cannot read one, and the scheme's would be dialled instead. The text is not told back: it
+    // may be a password whose `@` is missing.
+    let behind = url.authority().and_then(|authority| authority.as_str().strip_prefix(host)).unwrap_or_default();
+    if !behind.is_empty() && !behind.strip_prefix(':').is_some_and(is_port) {
+        return Err("has a `url` whose port is none: it is a number from 1 to 65535, or left out with its `:`".into());
+    }
     let loopback = bare(host).eq_ignore_ascii_case("localhost")
         || bare(host).parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
     match url.scheme_str() {
@@ -269,6 +279,13 @@ mod tests {
             ("https:///mcp", "none"),
             ("https://u:hunter2@host/", "user or password"),
             ("https://host/${TOKEN}", "variable"),
+            ("http://127.0.0.1:99999/", "port"),
+            ("https://host:65536", "port"),
+            ("https://host:0/mcp", "port"),
+            ("https://host:+80/mcp", "port"),
+            ("https://host:/mcp", "port"),
+            ("https://host:hunter2/mcp", "port"),
+            ("http://[::1]:99999/", "port"),
         ] {
             let error = of(url).unwrap_err();
             assert!(error.contains(expected) && !error.contains("hunter2"), "{url}: {error}");

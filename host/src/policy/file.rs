@@ -6,8 +6,9 @@ use std::path::{Component as PathPart, Path};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt as _};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -102,6 +103,12 @@ enum Unread {
     Other(String),
 }
 
+impl Unread {
+    fn not_a_file() -> Self {
+        Self::Other("is not a file".to_owned())
+    }
+}
+
 impl From<std::io::Error> for Unread {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
@@ -114,17 +121,28 @@ impl From<std::io::Error> for Unread {
 /// Reads a file inside a directory, and never one outside: absolute paths, `..` and symbolic links that lead out do
 /// not open.
 fn bounded(dir: &Dir, path: &str, bytes_max: usize) -> Result<Vec<u8>, Unread> {
-    // Opening a pipe would wait for its other end.
+    // Opening a device can do something by itself, so it is looked at first.
     if !dir.metadata(path)?.is_file() {
-        return Err(Unread::Other("is not a file".to_owned()));
+        return Err(Unread::not_a_file());
     }
+    let file = open(dir, path)?;
     let most = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    dir.open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))?;
+    file.take(most).read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max {
         return Err(Unread::Other(format!("has more than the {bytes_max} bytes allowed")));
     }
     Ok(bytes)
+}
+
+/// Opens a file, and nothing else. Another can have taken its place since anybody looked: a pipe would wait for its other
+/// end, and the thread that reloads the policies with it for ever. So nothing is waited for, and it is what was opened that
+/// counts.
+fn open(dir: &Dir, path: &str) -> Result<File, Unread> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    let file = dir.open_with(path, &options)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(Unread::not_a_file()) }
 }
 
 #[derive(Default)]
@@ -422,4 +440,28 @@ fn listed(names: &[&str]) -> String {
         return "none in this build".to_owned();
     }
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rustix::fs::{FileType, Mode as Access};
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_not_waited_for() {
+        let at = tempfile::tempdir().unwrap();
+        std::fs::write(at.path().join("file"), "text").unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, at.path().join("pipe"), FileType::Fifo, Access::RUSR, 0).unwrap();
+        let dir = Dir::open_ambient_dir(at.path(), ambient_authority()).unwrap();
+        assert_eq!(bounded(&dir, "file", 4).unwrap(), b"text");
+        let (done, opened) = mpsc::channel();
+        // As if it had come after the first look. A thread of its own, so that a failure ends.
+        std::thread::spawn(move || {
+            let errors = [open(&dir, "pipe").map(drop), open(&dir, ".").map(drop), bounded(&dir, "pipe", 4).map(drop)];
+            done.send(errors.map(|read| read.unwrap_err().to_string()))
+        });
+        assert_eq!(opened.recv_timeout(Duration::from_secs(10)).unwrap(), ["is not a file"; 3]);
+    }
 }

@@ -137,6 +137,11 @@ impl PolicySet {
         for entry in &self.policies {
             let name = &entry.listed.name;
             for pattern in &entry.listed.settings_tools {
+                // A server that is not here, still or not any more, is no spelling mistake.
+                let server = pattern.split_once("__").map(|(server, _)| format!("{server}__"));
+                if server.is_some_and(|server| !tools.iter().any(|tool| tool.starts_with(&server))) {
+                    continue;
+                }
                 let Ok(glob) = globset::Glob::new(pattern) else { continue };
                 let glob = glob.compile_matcher();
                 let mut meant = tools.iter().filter(|tool| glob.is_match(tool)).peekable();

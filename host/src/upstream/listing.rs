@@ -4,7 +4,7 @@ use super::UpstreamError;
 use super::reply::{Lost, Reply};
 use super::session::{Ask, Session};
 use crate::catalog::Annotations;
-use crate::json::{self, Value};
+use crate::json::{self, Bounds, JsonError, Value};
 use crate::limits;
 
 /// A tool as its server offers it.
@@ -22,16 +22,17 @@ pub struct Offered {
     pub output_schema: Option<Value>,
 }
 
-/// Every tool of a server, all pages, at most [`limits::TOOLS_MAX`].
+/// Every tool of a server, all pages, at most [`limits::TOOLS_MAX`]; the pages together are no larger than one answer.
 pub(super) async fn all(server: &str, session: &Session) -> Result<Vec<Offered>, UpstreamError> {
     let failed = |what: &dyn ToString| UpstreamError::Listing { server: server.to_owned(), what: what.to_string() };
     let mut tools = Vec::new();
+    let mut room = Room::of_a_listing();
     let mut cursor: Option<String> = None;
     // A server that always has one more page has as many pages as tools at most.
     for _ in 0..limits::TOOLS_MAX {
         let ask = Ask::List { cursor: cursor.as_deref() };
         let result = match session.request(&ask, limits::UPSTREAM_START).await {
-            Ok(Reply::Result(text)) => json::parse(text.as_bytes(), limits::ANSWER).map_err(|e| failed(&e))?,
+            Ok(Reply::Result(text)) => room.take(&text).map_err(|what| failed(&what))?,
             Ok(Reply::Error { code, message }) => return Err(failed(&format!("error {code}: {message}"))),
             Ok(Reply::TooLong) => return Err(failed(&"its answer is too long")),
             Ok(Reply::Unusable) => return Err(failed(&"its answer is neither a result nor an error")),
@@ -49,6 +50,48 @@ pub(super) async fn all(server: &str, session: &Session) -> Result<Vec<Offered>,
         }
     }
     Err(failed(&"it has too many pages"))
+}
+
+/// What the pages to come may hold. A bound on each page alone is none: a server that splits its listing could fill the
+/// memory with thousands of pages that are each as large as an answer may be.
+struct Room {
+    /// What is left of the bounds of a whole listing.
+    left: Bounds,
+    /// Those bounds, for what is said when they are passed.
+    whole: Bounds,
+}
+
+impl Room {
+    fn of_a_listing() -> Self {
+        Self { left: limits::ANSWER, whole: limits::ANSWER }
+    }
+
+    /// Reads the text of a page into what is left, and takes its size away from that.
+    fn take(&mut self, text: &str) -> Result<Value, String> {
+        let page = json::parse(text.as_bytes(), self.left).map_err(|error| match error {
+            // What was left for this page would tell nobody anything.
+            JsonError::TooLarge { .. } => {
+                format!("its list of tools has more than {} bytes, all pages together", self.whole.bytes_max)
+            }
+            JsonError::TooMany { .. } => {
+                format!("its list of tools has more than {} JSON values, all pages together", self.whole.values_max)
+            }
+            other => other.to_string(),
+        })?;
+        self.left.bytes_max = self.left.bytes_max.saturating_sub(text.len());
+        self.left.values_max = self.left.values_max.saturating_sub(values(&page));
+        Ok(page)
+    }
+}
+
+/// How many values there are, as the parser counts them. It has bounded their depth.
+fn values(value: &Value) -> usize {
+    let inside = |sum: usize, value: &Value| sum.saturating_add(values(value));
+    match value {
+        Value::Array(items) => items.iter().fold(1, inside),
+        Value::Object(members) => members.iter().map(|(_, value)| value).fold(1, inside),
+        _ => 1,
+    }
 }
 
 /// One page of tools.
@@ -123,6 +166,29 @@ mod tests {
         assert_eq!(page.tools[0].input_schema.to_text(), r#"{"type":"object","maximum":1e400}"#);
         // What is not said in so many words is not said.
         assert_eq!(page.tools[0].annotations, Annotations { read_only: true, ..Annotations::default() });
+    }
+
+    #[test]
+    fn all_pages_share_the_bounds_of_one_answer() {
+        let room = |bytes_max, values_max| {
+            let whole = Bounds { bytes_max, depth_max: 8, values_max };
+            Room { left: whole, whole }
+        };
+        // 22 bytes, and 6 values: the object, the list, 1, the object in it, true and 0.
+        let text = r#"{"a":[1,{"b":true},0]}"#;
+        assert_eq!(values(&json::parse(text.as_bytes(), limits::ANSWER).unwrap()), 6);
+        let mut exact = room(2 * text.len(), 12);
+        assert!(exact.take(text).is_ok() && exact.take(text).is_ok());
+        assert_eq!((exact.left.bytes_max, exact.left.values_max), (0, 0));
+
+        let mut bytes = room(2 * text.len() - 1, 100);
+        assert!(bytes.take(text).is_ok());
+        assert_eq!(bytes.take(text).unwrap_err(), "its list of tools has more than 43 bytes, all pages together");
+        let mut many = room(1_000, 11);
+        assert!(many.take(text).is_ok());
+        assert_eq!(many.take(text).unwrap_err(), "its list of tools has more than 11 JSON values, all pages together");
+        assert!(room(1_000, 100).take("{").unwrap_err().contains("not JSON"));
+        assert_eq!(Room::of_a_listing().left.bytes_max, limits::ANSWER_BYTES_MAX);
     }
 
     #[test]
