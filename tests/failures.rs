@@ -105,7 +105,7 @@ async fn resolved_both_ways(
         let about = |entry: &&Value| entry["metadata"]["resolved"]["id"] == id(number).as_str();
         let entry = audit.iter().find(about).unwrap_or_else(|| panic!("{number} is not in {audit:?}"));
         let status = if number < 2 { "COMPLETED" } else { "FAILED" };
-        assert_eq!((&entry["action"], &entry["status"]), (&"outcome.resolve".into(), &status.into()));
+        assert_eq!((&entry["action"], &entry["status"]), (&tool.into(), &status.into()));
         assert!(entry["principal_id"].as_str().unwrap().starts_with("uid:"), "{entry}");
     }
 
