@@ -44,10 +44,12 @@ async fn refused(gate: &Gate, answers: &[Answer], code: &str, words: &str, life:
     }
 }
 
-/// What stands on the accounts, all together: spent, and held.
+/// What stands on the accounts, all together and in a day: spent, and held.
 async fn money(gate: &Gate) -> (rust_decimal::Decimal, rust_decimal::Decimal) {
     let shown = gate.cli(&["spend", "show", "--json"]).await.json();
-    let sum = |member: &str| shown.as_array().unwrap().iter().map(|row| market::decimal(&row[member])).sum();
+    let day = |row: &&Value| row["window"] == "24h";
+    let sum =
+        |member: &str| shown.as_array().unwrap().iter().filter(day).map(|row| market::decimal(&row[member])).sum();
     (sum("spent"), sum("held"))
 }
 
@@ -100,10 +102,10 @@ async fn resolved_both_ways(
     assert_eq!(gate.cli(&["outcome", "list", "--json"]).await.json(), Value::Array(Vec::new()));
     let audit = gate.audit().await;
     for number in 0..Doors::COUNT {
-        let about = |entry: &&Value| entry["metadata"]["outcome"]["id"] == id(number).as_str();
+        let about = |entry: &&Value| entry["metadata"]["resolved"]["id"] == id(number).as_str();
         let entry = audit.iter().find(about).unwrap_or_else(|| panic!("{number} is not in {audit:?}"));
         let status = if number < 2 { "COMPLETED" } else { "FAILED" };
-        assert_eq!((&entry["action"], &entry["status"]), (&"outcome.resolve".into(), &status.into()));
+        assert_eq!((&entry["action"], &entry["status"]), (&tool.into(), &status.into()));
         assert!(entry["principal_id"].as_str().unwrap().starts_with("uid:"), "{entry}");
     }
 

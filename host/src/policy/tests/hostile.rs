@@ -180,6 +180,34 @@ async fn the_wait_for_a_thread_is_bounded() {
     assert_eq!(pool.run(|| 7).await, Ok(7));
 }
 
+/// Who hears of no tools does not come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_asked_is_not_hidden() {
+    let policies = open("[[policy]]\nname = \"good\"\nmodule = \"good.wasm\"\n", &[("good.wasm", guest("good.wat"))]);
+    let (set, principal) = (policies.set().unwrap(), Arc::clone(&call("{}").principal));
+    let mut running = tokio::task::JoinSet::new();
+    let mut releases = Vec::new();
+    for _ in 0..engine().threads() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (started, starts) = tokio::sync::oneshot::channel();
+        let holder = policies.clone();
+        running.spawn(async move {
+            let hold = move || {
+                let _ = started.send(());
+                held.recv().is_ok()
+            };
+            holder.0.pool.run(hold).await
+        });
+        starts.await.unwrap();
+        releases.push(release);
+    }
+    let refused = policies.visible(&set, &principal, &[tool("market__a", &[])]).await.unwrap_err();
+    assert_eq!(refused.code.as_str(), "overloaded");
+    drop(releases);
+    running.join_all().await;
+    assert_eq!(policies.visible(&set, &principal, &[tool("market__a", &[])]).await.unwrap(), [true]);
+}
+
 #[tokio::test]
 async fn a_failing_visible_hides() {
     for file in ["loop-visible", "junk-visibility"] {
