@@ -458,10 +458,11 @@ mod tests {
         assert_eq!(bounded(&dir, "file", 4).unwrap(), b"text");
         let (done, opened) = mpsc::channel();
         // As if it had come after the first look. A thread of its own, so that a failure ends.
-        std::thread::spawn(move || {
+        let asked = crate::task::thread("test pipe", move || {
             let errors = [open(&dir, "pipe").map(drop), open(&dir, ".").map(drop), bounded(&dir, "pipe", 4).map(drop)];
             done.send(errors.map(|read| read.unwrap_err().to_string()))
         });
+        asked.unwrap();
         assert_eq!(opened.recv_timeout(Duration::from_secs(10)).unwrap(), ["is not a file"; 3]);
     }
 }
