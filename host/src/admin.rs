@@ -23,14 +23,14 @@ use crate::store::{Store, StoreError};
 use crate::task;
 
 mod agent;
-pub(crate) mod approval;
+mod approval;
 mod audit;
 mod gate;
 mod outcome;
 mod person;
 mod policy;
 mod server;
-pub(crate) mod spend;
+mod spend;
 mod tool;
 
 pub use policy::{agents_roles, policy_list, policy_matrix};

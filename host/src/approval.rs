@@ -25,7 +25,7 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use record::{Decision, Exactly, Record, Status, Used};
+pub use record::{Decision, Exactly, Record, Status, Used, any_due, expire, find, newest};
 
 /// What is known of a call's approval.
 #[derive(Debug)]
@@ -300,43 +300,10 @@ impl Approvals {
         record.exactly(&self.key)
     }
 
-    /// Approvals whose time is over, at most so many: those that nobody decided or used are returned and are expired from
-    /// then on, those that ended long ago are forgotten.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn expire(&self, tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec<Record>, StoreError> {
-        record::expire(tx, now, most)
-    }
-
     /// Two calls are the same when tool and canonical arguments are.
     fn fingerprint(&self, call: &Call) -> [u8; 32] {
         self.key.mac("approval", &[call.tool.name.as_bytes(), call.arguments.canonical().as_bytes()])
     }
-}
-
-/// The approval with this id.
-///
-/// # Errors
-/// The store's.
-pub fn find(read: &dyn Read, id: &str) -> Result<Option<Record>, StoreError> {
-    record::find(read, id)
-}
-
-/// Whether the time of an approval is over.
-///
-/// # Errors
-/// The store's.
-pub fn any_due(read: &dyn Read, now: Timestamp) -> Result<bool, StoreError> {
-    record::any_due(read, now)
-}
-
-/// The newest approvals that stand so, newest first, at most so many.
-///
-/// # Errors
-/// The store's.
-pub fn newest(read: &dyn Read, most: usize, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>, StoreError> {
-    record::newest(read, most, &wanted)
 }
 
 fn held(record: &Record) -> Held {

@@ -23,6 +23,7 @@ mod wrapped;
 pub use wrapped::{CREDENTIAL, PERSON_CREDENTIAL, Variables};
 
 pub use remote::{Field, Remote, Unset};
+pub(crate) use server::OWN_SECRETS;
 
 /// The name of the file when none is given.
 pub const FILE: &str = "portcullis.toml";

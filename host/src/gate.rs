@@ -271,8 +271,6 @@ impl Gate {
                 let patterns = policy.tools.join("`, `");
                 found.push(format!("policy `{}` is never asked: no tool is called `{patterns}`", policy.name));
             }
-        }
-        if let Ok(set) = self.policies.set() {
             found.extend(set.unheeded(&names));
         }
         for name in self.catalog.configured().filter(|name| !names.contains(name)) {

@@ -258,8 +258,8 @@ impl Idempotency {
         Ok(Seen::Answered(first.to_owned(), kept))
     }
 
-    /// Claims a call that uses this approval, in the transaction that permits it. What is known is looked at again: another call may have been
-    /// quicker.
+    /// Claims a call that uses this approval, in the transaction that permits it. What is known is looked at again: another
+    /// call may have been quicker.
     ///
     /// # Errors
     /// The store's.

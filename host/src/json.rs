@@ -155,18 +155,7 @@ impl Value {
             *self = Value::Null;
             return Ok(());
         };
-        let mut here = self;
-        for token in path {
-            let next = match here {
-                Value::Object(members) => members.iter_mut().find(|(key, _)| key == token).map(|(_, value)| value),
-                Value::Array(items) => array_index(token).and_then(|index| items.get_mut(index)),
-                _ => None,
-            };
-            match next {
-                Some(value) => here = value,
-                None => return Ok(()),
-            }
-        }
+        let Some(here) = self.beneath(path) else { return Ok(()) };
         match here {
             Value::Object(members) => members.retain(|(key, _)| key != last),
             Value::Array(items) => {
@@ -184,20 +173,19 @@ impl Value {
     /// # Errors
     /// When the pointer is malformed.
     pub fn replace(&mut self, pointer: &str, other: Value) -> Result<(), PointerError> {
-        let mut here = self;
-        for token in pointer_tokens(pointer)? {
-            let next = match here {
-                Value::Object(members) => members.iter_mut().find(|(key, _)| *key == token).map(|(_, value)| value),
-                Value::Array(items) => array_index(&token).and_then(|index| items.get_mut(index)),
-                _ => None,
-            };
-            match next {
-                Some(value) => here = value,
-                None => return Ok(()),
-            }
+        if let Some(here) = self.beneath(&pointer_tokens(pointer)?) {
+            *here = other;
         }
-        *here = other;
         Ok(())
+    }
+
+    /// The value at the end of a path, to be changed.
+    fn beneath(&mut self, path: &[Cow<'_, str>]) -> Option<&mut Value> {
+        path.iter().try_fold(self, |here, token| match here {
+            Value::Object(members) => members.iter_mut().find(|(key, _)| key == token).map(|(_, value)| value),
+            Value::Array(items) => array_index(token).and_then(|index| items.get_mut(index)),
+            _ => None,
+        })
     }
 
     /// A member of an object.

@@ -53,6 +53,14 @@ pub struct Limit {
     pub agreed: Option<String>,
 }
 
+impl Limit {
+    /// Whether it limits how many charges there are, not their amounts in this currency.
+    #[must_use]
+    pub fn counts(&self, currency: &str) -> bool {
+        self.unit == amount::COUNT && currency != amount::COUNT
+    }
+}
+
 /// Money that a call moves, as a policy says it: unchecked text until [`due`] takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {

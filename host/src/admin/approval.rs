@@ -57,54 +57,12 @@ impl Admin {
                 let status = if say == Say::Approve { AuditStatus::Confirmed } else { AuditStatus::Rejected };
                 let record = approvals.decide(tx, now, &id, &by, say)?;
                 let entry = Entry::new(now, id_of_entry, &record.tool, status).actor(&by);
-                audit::append(tx, &about(entry, &record))?;
+                audit::append(tx, &entry.metadata("approval", record.noted()))?;
                 Ok::<_, AdminError>(record)
             })
             .await?;
         shown(&self.approvals(), &record, now, usize::MAX)
     }
-}
-
-/// An entry about an approval.
-fn about(entry: Entry, record: &Record) -> Entry {
-    let approval = object!({
-        "id": record.id,
-        "status": record.status,
-        "agent": record.agent,
-        "agent_id": record.agent_id,
-        "summary": record.summary(),
-        "reason": record.reason(),
-        "agreed": record.decisions.iter().filter(|decision| decision.approve).count(),
-        "quorum": record.quorum,
-        "asked_by": record.correlation_id,
-    });
-    entry.metadata("approval", approval)
-}
-
-/// Approvals whose time is over: expired, with an entry each, and forgotten later.
-///
-/// # Errors
-/// The store's.
-pub(crate) async fn expire(
-    store: &crate::store::Store,
-    approvals: &Approvals,
-    now: Timestamp,
-) -> Result<(), AdminError> {
-    /// With one group.
-    const MOST: usize = 64;
-    if !approval::any_due(store, now)? {
-        return Ok(());
-    }
-    let approvals = approvals.clone();
-    store
-        .commit(move |tx| {
-            for record in approvals.expire(tx, now, MOST)? {
-                let entry = Entry::new(now, CorrelationId::random()?, &record.tool, AuditStatus::Expired);
-                audit::append(tx, &about(entry, &record))?;
-            }
-            Ok(())
-        })
-        .await
 }
 
 /// What a person sees of an approval: the exact arguments while it waits, the masked ones afterwards.

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Admin, AdminError};
 use crate::config::span;
 use crate::identity::{self, RegisterError};
-use crate::ledger::{self, Row, amount};
+use crate::ledger::{self, Row};
 
 impl Admin {
     pub(super) fn spend(&self, account: Option<&str>, window: Option<&str>) -> Result<Value, AdminError> {
@@ -15,7 +15,7 @@ impl Admin {
         let span = parsed.transpose().map_err(|error| AdminError::Usage(error.to_string()))?;
         let account = account.map(|account| self.account(account)).transpose()?;
         let rows = ledger::statement(&self.store, self.clock.now(), account.as_deref(), span)?;
-        Ok(rows.iter().map(shown).collect::<Vec<_>>().into())
+        Ok(rows.iter().map(Row::told).collect::<Vec<_>>().into())
     }
 
     /// An account by its name in the ledger, or an agent's own by the agent's name or id.
@@ -35,17 +35,4 @@ impl Admin {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A row as programs read it; amounts are exact decimal numbers as text.
-pub(crate) fn shown(row: &Row) -> Value {
-    let Row { account, currency, window, limit, spent, held } = row;
-    json!({
-        "account": account,
-        "currency": currency,
-        "window": span::show(*window),
-        "limit": limit.map(|limit| amount::show(limit, currency)),
-        "spent": amount::show(*spent, currency),
-        "held": amount::show(*held, currency),
-    })
 }

@@ -217,6 +217,22 @@ impl Record {
         })
     }
 
+    /// What the audit log tells of it when its status changes.
+    #[must_use]
+    pub fn noted(&self) -> Value {
+        json!({
+            "id": self.id,
+            "status": self.status,
+            "agent": self.agent,
+            "agent_id": self.agent_id,
+            "summary": self.summary(),
+            "reason": self.reason(),
+            "agreed": self.decisions.iter().filter(|decision| decision.approve).count(),
+            "quorum": self.quorum,
+            "asked_by": self.correlation_id,
+        })
+    }
+
     /// What programs read of it in a refusal.
     #[must_use]
     pub fn details(&self) -> Value {
@@ -260,7 +276,11 @@ fn due_key(at: Timestamp, id: &str) -> Vec<u8> {
     Key::new(Prefix::ApprovalExpiry).number(at.0).text(id).into()
 }
 
-pub(super) fn find(read: &dyn Read, id: &str) -> Result<Option<Record>, StoreError> {
+/// The approval with this id.
+///
+/// # Errors
+/// The store's.
+pub fn find(read: &dyn Read, id: &str) -> Result<Option<Record>, StoreError> {
     // No id is longer, and a key has a longest length.
     if id.len() > 64 { Ok(None) } else { read.get_json(&record_key(id)) }
 }
@@ -321,11 +341,20 @@ fn all_due(read: &dyn Read, now: Timestamp, most: usize) -> Result<Vec<(Vec<u8>,
     Ok(due)
 }
 
-pub(super) fn any_due(read: &dyn Read, now: Timestamp) -> Result<bool, StoreError> {
+/// Whether the time of an approval is over.
+///
+/// # Errors
+/// The store's.
+pub fn any_due(read: &dyn Read, now: Timestamp) -> Result<bool, StoreError> {
     Ok(!all_due(read, now, 1)?.is_empty())
 }
 
-pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec<Record>, StoreError> {
+/// Approvals whose time is over, at most so many: those that nobody decided or used are returned and are expired from
+/// then on, those that ended long ago are forgotten.
+///
+/// # Errors
+/// The store's.
+pub fn expire(tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec<Record>, StoreError> {
     let mut expired = Vec::new();
     for (key, id) in all_due(tx, now, most)? {
         match find(tx, &id)? {
@@ -345,16 +374,16 @@ pub(super) fn expire(tx: &mut Tx<'_>, now: Timestamp, most: usize) -> Result<Vec
     Ok(expired)
 }
 
-pub(super) fn newest(
-    read: &dyn Read,
-    most: usize,
-    wanted: &dyn Fn(&Record) -> bool,
-) -> Result<Vec<Record>, StoreError> {
+/// The newest approvals that stand so, newest first, at most so many.
+///
+/// # Errors
+/// The store's.
+pub fn newest(read: &dyn Read, most: usize, wanted: impl Fn(&Record) -> bool) -> Result<Vec<Record>, StoreError> {
     let (from, to) = Key::new(Prefix::Approval).range();
     let mut found = Vec::new();
     read.scan(&from, &to, true, &mut |key, value| {
         let record = crate::store::parse_json::<Record>(key, value);
-        if record.as_ref().map_or(true, wanted) {
+        if record.as_ref().map_or(true, &wanted) {
             found.push(record);
         }
         if found.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

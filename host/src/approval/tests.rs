@@ -97,8 +97,7 @@ impl Bench {
     }
 
     fn expire(&self, now: Timestamp) -> Vec<Record> {
-        let layer = self.layer.clone();
-        self.store.commit_blocking(move |tx| layer.expire(tx, now, 64)).unwrap()
+        self.store.commit_blocking(move |tx| expire(tx, now, 64)).unwrap()
     }
 }
 

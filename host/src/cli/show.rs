@@ -109,8 +109,9 @@ pub fn plain(text: &str) -> String {
 }
 
 /// Whether a terminal does something for a character instead of showing it, or nothing at all: a control character, one of
-/// the bidirectional algorithm's (Unicode Standard Annex #9, section 2), or one that takes no place of its own and makes a
-/// text look like another (`Default_Ignorable_Code_Point`, separators of lines, marks around annotations).
+/// the bidirectional algorithm's (Unicode Standard Annex #9, section 2), or one without a shape of its own, which makes a
+/// text look like another or says to a model what a person does not see (`Default_Ignorable_Code_Point`, separators of
+/// lines, marks around annotations, private use).
 fn acts(c: char) -> bool {
     let unseen = matches!(
         c,
@@ -120,10 +121,13 @@ fn acts(c: char) -> bool {
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{fe00}'..='\u{fe0f}'
             | '\u{fff0}'..='\u{fffb}'
             | '\u{1bca0}'..='\u{1bca3}'
             | '\u{1d173}'..='\u{1d17a}'
             | '\u{e0000}'..='\u{e0fff}'
+            | '\u{f0000}'..='\u{10ffff}'
     );
     unseen || c.is_control()
 }
@@ -167,6 +171,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_written_out() {
+        let hidden = "Pays.\u{200b}\u{e0041}\u{202e}\u{1b}[2J é 中";
+        assert_eq!(plain(hidden), r"Pays.\u{200b}\u{e0041}\u{202e}\u{1b}[2J é 中");
+    }
 
     #[test]
     fn no_text_from_outside_acts_on_the_terminal() {

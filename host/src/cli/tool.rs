@@ -173,7 +173,7 @@ fn changed(out: &Out, tool: &Value) -> Result<(), Failure> {
         Some(differences) => {
             for one in differences {
                 let pointer = one.get("pointer").and_then(Value::as_str).unwrap_or_default();
-                out.line(&out.tone(Tone::Loud, &legible(pointer)))?;
+                out.line(&out.tone(Tone::Loud, &show::plain(pointer)))?;
                 lines(out, "-", Tone::Bad, one.get("accepted"))?;
                 lines(out, "+", Tone::Good, one.get("offered"))?;
             }
@@ -192,7 +192,7 @@ fn changed(out: &Out, tool: &Value) -> Result<(), Failure> {
 
 fn lines(out: &Out, sign: &str, tone: Tone, text: Option<&Value>) -> Result<(), Failure> {
     let Some(text) = text.and_then(Value::as_str) else { return Ok(()) };
-    text.split('\n').try_for_each(|line| out.line(&out.tone(tone, &format!("  {sign} {}", legible(line)))))?;
+    text.split('\n').try_for_each(|line| out.line(&out.tone(tone, &format!("  {sign} {}", show::plain(line)))))?;
     Ok(())
 }
 
@@ -207,7 +207,7 @@ fn definition(out: &Out, tool: &Value, key: &str) -> Result<(), Failure> {
                 Ok(value) => indented("", &value, 1, &mut shown),
                 Err(_) => shown.push(text.to_owned()),
             }
-            Ok(shown.iter().try_for_each(|line| out.line(&legible(line)))?)
+            Ok(shown.iter().try_for_each(|line| out.line(&show::plain(line)))?)
         }
         None if tool.get(key.trim_end_matches("_definition")).is_some_and(Value::is_null) => Ok(()),
         None => Ok(out.line(&format!("The {what} is too large to be kept: there is only its digest."))?),
@@ -234,33 +234,9 @@ fn indented(before: &str, value: &json::Value, level: usize, lines: &mut Vec<Str
     }
 }
 
-/// A text that a person decides on: nothing in it acts on the terminal, and nothing in it is invisible.
-pub(super) fn legible(text: &str) -> String {
-    let escaped = |c: char| if invisible(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    show::plain(text).chars().map(escaped).collect()
-}
-
-/// Characters without a shape of their own, by which a definition could say to a model what a person does not see: the
-/// property Default_Ignorable_Code_Point (Unicode 16, DerivedCoreProperties), and private use.
-fn invisible(c: char) -> bool {
-    matches!(
-        c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}'
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_not_seen_is_written_out() {
-        let hidden = "Pays.\u{200b}\u{e0041}\u{202e}\u{1b}[2J é 中";
-        assert_eq!(legible(hidden), r"Pays.\u{200b}\u{e0041}\u{202e}\u{1b}[2J é 中");
-    }
 
     #[test]
     fn a_definition_is_shown_with_its_numbers() {

@@ -2,10 +2,9 @@
 
 use super::trail::Trail;
 use super::{Ended, Gate, refusal, refuse};
-use crate::admin;
 use crate::approval::{self, Standing, Status};
-use crate::audit;
-use crate::call::Call;
+use crate::audit::{self, Entry};
+use crate::call::{Call, CorrelationId};
 use crate::idempotency::Seen;
 use crate::ledger::{self, ReserveError};
 use crate::policy::Asked;
@@ -64,9 +63,28 @@ impl Gate {
         }
     }
 
-    /// Expires approvals whose time is over. Called every so often; none counts after its time in any case.
+    /// Expires approvals whose time is over, with an entry each, and forgets those that ended long ago. Called every so often;
+    /// none counts after its time in any case.
     pub async fn expire_approvals(&self) {
-        if let Err(error) = admin::approval::expire(&self.store, &self.approvals, self.clock.now()).await {
+        /// With one group.
+        const MOST: usize = 64;
+        let now = self.clock.now();
+        let expired: Result<(), StoreError> = match approval::any_due(&self.store, now) {
+            Ok(false) => Ok(()),
+            Err(error) => Err(error),
+            Ok(true) => {
+                let written = self.store.commit(move |tx| {
+                    for record in approval::expire(tx, now, MOST)? {
+                        let id = CorrelationId::random().map_err(|error| StoreError::Unwritable(error.to_string()))?;
+                        let entry = Entry::new(now, id, &record.tool, audit::Status::Expired);
+                        audit::append(tx, &entry.metadata("approval", record.noted()))?;
+                    }
+                    Ok(())
+                });
+                written.await
+            }
+        };
+        if let Err(error) = expired {
             tracing::error!(%error, "approvals whose time is over could not be written down");
         }
     }

@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 
 use super::trail::Trail;
 use super::{Ended, Gate, Refused, refusal, refuse};
-use crate::admin::spend;
 use crate::approval;
 use crate::audit::{self, BadQuery, Query, Status};
 use crate::call::{Origin, Request, ToolAnswer};
@@ -19,7 +18,7 @@ use crate::catalog::Tool;
 use crate::config::span;
 use crate::identity::{Kind, Principal};
 use crate::json::{self, Value};
-use crate::ledger::{self, Account};
+use crate::ledger::{self, Account, Row};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 use crate::store::StoreError;
@@ -239,7 +238,7 @@ impl Gate {
         let (store, now) = (self.store.clone(), self.clock.now());
         reading(move || {
             let rows = ledger::statement(&store, now, own.as_deref(), span)?;
-            Ok(json!({ "spend": rows.iter().map(spend::shown).collect::<Vec<_>>() }).to_string())
+            Ok(json!({ "spend": rows.iter().map(Row::told).collect::<Vec<_>>() }).to_string())
         })
         .await
     }

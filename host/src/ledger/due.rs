@@ -114,7 +114,7 @@ pub fn due(charges: &[Charge], principal: &Principal, ceilings: &[Ceiling]) -> R
             if limit.window.is_some_and(|window| window > limits::WINDOW_MAX || window.is_zero()) {
                 return Err(DueError::Window(limit.window.unwrap_or_default()));
             }
-            let counts = limit.unit == amount::COUNT && charge.currency != amount::COUNT;
+            let counts = limit.counts(&charge.currency);
             if limit.unit == charge.currency || counts {
                 covered |= limit.unit == charge.currency;
                 let agreed = limit.agreed.as_deref().map(amount::parse).transpose()?;

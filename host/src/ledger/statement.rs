@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::amount;
 use super::book::{currencies, lines, opening};
 use super::due::Due;
 use crate::clock::Timestamp;
+use crate::config::span;
 use crate::store::keys::{Key, Prefix};
 use crate::store::{Read, ReadJson, StoreError, Tx};
 
@@ -33,6 +36,22 @@ pub struct Row {
     pub spent: Decimal,
     /// What is held for calls that have not ended, or whose outcome is not known.
     pub held: Decimal,
+}
+
+impl Row {
+    /// As programs read it; amounts are exact decimal numbers as text.
+    #[must_use]
+    pub fn told(&self) -> Value {
+        let Self { account, currency, window, limit, spent, held } = self;
+        json!({
+            "account": account,
+            "currency": currency,
+            "window": span::show(*window),
+            "limit": limit.map(|limit| amount::show(limit, currency)),
+            "spent": amount::show(*spent, currency),
+            "held": amount::show(*held, currency),
+        })
+    }
 }
 
 /// A limit on amounts in a rolling window.

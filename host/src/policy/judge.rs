@@ -95,7 +95,7 @@ impl Questions {
 
     /// A limit would be passed: the policies that set it ask, too.
     pub fn limit_passed(&mut self, passed: &Exceeded, principal: &Principal, summary: &str) {
-        let what = LimitPassed {
+        let passed = LimitPassed {
             account: passed.account.clone(),
             currency: passed.currency.clone(),
             counts: passed.counts,
@@ -104,12 +104,15 @@ impl Questions {
             total: passed.total,
         };
         for (author, charges) in &self.limits {
-            let theirs = charges.iter().flat_map(|charge| charge.limits.iter().map(move |limit| (charge, limit)));
-            let limits = theirs.filter(|(_, limit)| limit.ask);
-            let passed = limits.filter_map(|(charge, limit)| limit_of(charge, limit, principal, passed.total));
-            if let Some(limit) = { passed }.find(|limit| limit.is_of(&what)) {
-                let (author, summary) = (author.clone(), summary.to_owned());
-                self.asks.push(Ask { author, summary, expires_s: None, quorum: 1, limit: Some(limit) });
+            let asks = |charge: &Charge| {
+                let account = ledger::account_name(&charge.account, principal).ok();
+                let is_it =
+                    |limit: &Limit| limit_of(account.as_ref()?, &charge.currency, limit).map(|it| it.is_of(&passed));
+                charge.limits.iter().any(|limit| limit.ask && is_it(limit) == Some(true))
+            };
+            if charges.iter().any(asks) {
+                let (author, summary, limit) = (author.clone(), summary.to_owned(), Some(passed.clone()));
+                self.asks.push(Ask { author, summary, expires_s: None, quorum: 1, limit });
             }
         }
     }
@@ -263,14 +266,11 @@ impl Questions {
 /// What a verdict counts as when persons have agreed to what its policy asks.
 fn agreed(verdict: Verdict, held: &Held, author: &Author, principal: &Principal) -> Verdict {
     let lifted = |mut obligations: Obligations| {
-        for charge in &mut obligations.charges {
-            let totals: Vec<Option<Decimal>> = charge
-                .limits
-                .iter()
-                .filter(|limit| limit.ask)
-                .map(|limit| held.agreed(author, &limit_of(charge, limit, principal, Decimal::ZERO)?))
-                .collect();
-            for (limit, total) in charge.limits.iter_mut().filter(|limit| limit.ask).zip(totals) {
+        for Charge { account, currency, limits, .. } in &mut obligations.charges {
+            // One that makes no sense is lifted by nobody, and refused by the ledger.
+            let Ok(account) = ledger::account_name(account, principal) else { continue };
+            for limit in limits.iter_mut().filter(|limit| limit.ask) {
+                let total = limit_of(&account, currency, limit).and_then(|limit| held.agreed(author, &limit));
                 limit.agreed = total.map(|total| total.to_string());
             }
         }
@@ -292,15 +292,15 @@ fn enough(held: &Held, verdict: &Verdict) -> bool {
     }
 }
 
-/// A limit of a charge as the ledger knows it; none where it makes no sense, which the ledger says.
-fn limit_of(charge: &Charge, limit: &Limit, principal: &Principal, total: Decimal) -> Option<LimitPassed> {
+/// Which limit of a charge it is, with nothing passed yet; none where it makes no sense, which the ledger says.
+fn limit_of(account: &str, currency: &str, limit: &Limit) -> Option<LimitPassed> {
     Some(LimitPassed {
-        account: ledger::account_name(&charge.account, principal).ok()?,
-        currency: charge.currency.clone(),
-        counts: limit.unit == amount::COUNT && charge.currency != amount::COUNT,
+        account: account.to_owned(),
+        currency: currency.to_owned(),
+        counts: limit.counts(currency),
         window: limit.window,
         max: amount::parse(&limit.max).ok()?,
-        total,
+        total: Decimal::ZERO,
     })
 }
 

@@ -4,8 +4,8 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::super::show::plain;
 use super::super::show::{self, Out, Tone};
-use super::super::tool::legible;
 
 /// The longest line, in characters.
 const WIDTH: usize = 110;
@@ -50,22 +50,22 @@ impl<'a> Teller<'a> {
         let (tone, mark) = if right { (Tone::Good, "✓") } else { (Tone::Bad, "✗") };
         let count = if right { &mut self.right } else { &mut self.wrong };
         *count = count.saturating_add(1);
-        let outcome = cut(&legible(outcome), WIDTH);
+        let outcome = cut(&plain(outcome), WIDTH);
         let room = WIDTH.saturating_sub(outcome.chars().count()).saturating_sub(7);
         let shown = self.out.tone(if good { Tone::Good } else { Tone::Bad }, &outcome);
-        self.out.line(&format!("  {} {} → {shown}", self.out.tone(tone, mark), cut(&legible(what), room)))
+        self.out.line(&format!("  {} {} → {shown}", self.out.tone(tone, mark), cut(&plain(what), room)))
     }
 
     /// What was said, below what was done: the beginning of it.
     pub(super) fn sentence(&self, text: &str) -> io::Result<()> {
-        let text = legible(text);
+        let text = plain(text);
         let lines = wrapped(&text, WIDTH.saturating_sub(6), SENTENCE_LINES);
         lines.iter().try_for_each(|line| self.out.line(&self.out.tone(Tone::Quiet, &format!("      {line}"))))
     }
 
     /// Something to see, below what was done.
     pub(super) fn detail(&self, tone: Tone, text: &str) -> io::Result<()> {
-        self.out.line(&self.out.tone(tone, &cut(&format!("      {}", legible(text)), WIDTH)))
+        self.out.line(&self.out.tone(tone, &cut(&format!("      {}", plain(text)), WIDTH)))
     }
 
     /// An agent's call was answered.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::read::{Entries, Entry};
 use crate::audit::mask;
-use crate::config::{CREDENTIAL, PERSON_CREDENTIAL};
+use crate::config::OWN_SECRETS;
 
 /// What every server gets without being named.
 const GIVEN: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
@@ -86,8 +86,7 @@ impl Importing {
     fn environment(&mut self, server: &str, entry: &Entry) -> Vec<String> {
         let mut names = Vec::new();
         for (name, value) in &entry.env {
-            if [CREDENTIAL, PERSON_CREDENTIAL].contains(&name.as_str()) || name.is_empty() || name.contains(['=', '\0'])
-            {
+            if OWN_SECRETS.contains(&name.as_str()) || name.is_empty() || name.contains(['=', '\0']) {
                 self.notes
                     .push(format!("`{server}`: the variable `{name}` is left out: no server gets one of this name"));
                 continue;
@@ -222,8 +221,7 @@ fn placeholder(value: &str) -> Option<String> {
     let inner = value.strip_prefix("${")?.strip_suffix('}')?;
     let name = inner.strip_prefix("env:").unwrap_or(inner);
     let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (!name.is_empty() && name.chars().all(fine) && ![CREDENTIAL, PERSON_CREDENTIAL].contains(&name))
-        .then(|| name.to_owned())
+    (!name.is_empty() && name.chars().all(fine) && !OWN_SECRETS.contains(&name)).then(|| name.to_owned())
 }
 
 /// A variable's name for a header: `GITHUB_AUTHORIZATION`.
