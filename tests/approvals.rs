@@ -359,3 +359,27 @@ async fn a_credential_that_is_none_is_not_the_users() {
     let shown = gate.cli(&["approvals", "show", &id]).await;
     assert!(shown.stdout.contains("pending") && shown.stdout.contains("tx_id = \"tx-1\""), "{shown:?}");
 }
+
+#[tokio::test]
+async fn that_a_limit_may_be_passed_answers_no_other_question() {
+    let policies = ASKING_LIMITS.replace("max = \"500.00\"", "max = \"50.00\"").replace(
+        "[[policy.settings.charges]]",
+        "[policy.settings]\nauto_approve_under = { amount = \"100.00\", currency = \"EUR\", window = \"24h\" }\n\
+         [[policy.settings.charges]]",
+    );
+    let gate = Setup::policies(policies).start().await;
+    let seller = gate.agent("sam", "seller", Door::Rest).await;
+    let offer = async |amount: &str, listing: &str| {
+        let arguments = json!({"listing_id": listing, "seller": "acme", "amount": amount, "currency": "EUR"});
+        seller.call("market__make_offer", &arguments.to_string()).await
+    };
+    let limit = waits_for(&offer("60", "a").await);
+    approve(&gate, &limit).await;
+    for listing in ["b", "c"] {
+        offer("45", listing).await.executed();
+    }
+    // By now it passes the threshold, too, which nobody was asked about.
+    let asked = offer("60", "a").await;
+    assert_ne!(waits_for(&asked), limit);
+    assert_eq!(gate.executed().len(), 2);
+}

@@ -58,10 +58,16 @@ impl Held {
         &self.id
     }
 
-    /// Whether it answers what this policy asks: the same component with the same settings.
+    /// Whether it is about something of this policy's, a question or a limit: the same component with the same settings.
+    #[must_use]
+    pub fn names(&self, author: &Author) -> bool {
+        self.asks.iter().any(|ask| ask.author == *author)
+    }
+
+    /// Whether it answers what this policy itself asks. That its limit may be passed is no answer to that.
     #[must_use]
     pub fn answers(&self, author: &Author) -> bool {
-        self.asks.iter().any(|ask| ask.author == *author)
+        self.asks.iter().any(|ask| ask.author == *author && ask.limit.is_none())
     }
 
     /// How many persons agreed.

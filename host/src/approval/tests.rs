@@ -296,6 +296,7 @@ fn only_the_limit_that_was_shown_is_lifted_and_only_so_far() {
     let id = bench.approved(&wanted, &[about(limit(500, 600))]);
     let held = bench.held(&wanted).unwrap();
     assert_eq!(held.agreed(&author("p"), &limit(500, 0)), Some(600.into()));
+    assert!(held.names(&author("p")) && !held.answers(&author("p")), "nobody was asked what the policy itself asks");
     assert_eq!(held.agreed(&author("p"), &limit(800, 0)), None, "another limit");
     assert_eq!(held.agreed(&author("q"), &limit(500, 0)), None, "another policy");
     let again = |asks: &[Ask]| bench.open(&wanted, asks).record.id == id;

@@ -212,15 +212,14 @@ pub(super) fn judge(
             }
             Ok(verdict) => {
                 let denies = matches!(verdict, Verdict::Deny(_));
-                // More persons are to agree than did: that is another question.
-                let approved = approved && held.as_ref().is_some_and(|held| enough(held, &verdict));
-                used |= approved;
+                let agreed_to = held.as_ref().filter(|held| counts(held, &author, &verdict));
+                used |= agreed_to.is_some();
                 questions.collect(&author, &verdict);
                 verdicts.push((
                     entry.listed.name.clone(),
-                    match &held {
-                        Some(held) if approved => agreed(verdict, held, &author, &call.principal),
-                        _ => verdict,
+                    match agreed_to {
+                        Some(held) => agreed(verdict, held, &author, &call.principal),
+                        None => verdict,
                     },
                 ));
                 if denies {
@@ -284,11 +283,12 @@ fn agreed(verdict: Verdict, held: &Held, author: &Author, principal: &Principal)
     }
 }
 
-/// Whether as many persons agreed as a verdict asks for.
-fn enough(held: &Held, verdict: &Verdict) -> bool {
+/// Whether an approval has a say in a verdict of this policy. Where more persons are to agree than did, or nobody was asked
+/// this, it is another question.
+fn counts(held: &Held, author: &Author, verdict: &Verdict) -> bool {
     match verdict {
-        Verdict::Ask(question) => question.quorum <= held.quorum(),
-        Verdict::Deny(_) | Verdict::Allow(_) | Verdict::Pass(_) => true,
+        Verdict::Ask(question) => held.answers(author) && question.quorum <= held.quorum(),
+        Verdict::Deny(_) | Verdict::Allow(_) | Verdict::Pass(_) => held.names(author),
     }
 }
 
